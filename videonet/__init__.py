@@ -1,0 +1,1 @@
+"""Video recognition from image building blocks."""
