@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class Window:
     """A crop rectangle in displayed source pixels, and the size that it is scaled to.
 
-    Rows y to y + h and columns x to x + w of the frame as a viewer sees it (rotation applied) become out_h x out_w pixels.
+    Rows y to y + h and columns x to x + w of the frame as a viewer sees it (rotation applied) become out_h x out_w
+    pixels.
     """
 
     y: int
@@ -27,5 +28,5 @@ class Window:
         """Raise ValueError unless the rectangle lies inside a frame of height x width pixels."""
         if self.y + self.h > height or self.x + self.w > width:
             raise ValueError(
-                f"{self} reaches outside the frame of {height} x {width} pixels; crop inside it, or pad the clip afterwards"
+                f"{self} reaches outside the frame of {height} x {width} pixels; crop inside it and pad afterwards"
             )
