@@ -1,0 +1,122 @@
+"""Network: a backbone and a head; Variant: a network that has a name."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from videonet.layers.nd import Nd
+from videonet.models.heads import Classify
+from videonet.models.pathway import Pathway
+
+ACTIVATIONS = {"softmax": lambda x: x.softmax(-1), "sigmoid": torch.sigmoid}
+
+
+class Network(nn.Module):
+    """What is trained and tested: one tensor in, logits out. Keys: `backbone`, `head`.
+
+    backbone: gives a list of maps, one a stage; an item is a tensor or a list of tensors, one a pathway.
+    activation: "softmax" (one label a clip) or "sigmoid" (several), for `scores`.
+    """
+
+    def __init__(self, backbone: nn.Module, head: nn.Module, activation: str = "softmax") -> None:
+        super().__init__()
+        if activation not in ACTIVATIONS:
+            raise ValueError(f"activation is {activation!r}; it must be one of {', '.join(ACTIVATIONS)}")
+        self.backbone = backbone
+        self.head = head
+        self.activation = activation
+
+    def pathways(self, clip: torch.Tensor) -> list[torch.Tensor]:
+        """The last map of every pathway."""
+        last = self.backbone(clip)[-1]
+        return last if isinstance(last, list) else [last]
+
+    def forward(self, clip: torch.Tensor, boxes: torch.Tensor | None = None) -> torch.Tensor:
+        """(B, 3, [T,] H, W) -> logits (B, classes); with boxes (N, 5) [item, x1, y1, x2, y2] in pixels, (N, classes)."""
+        pathways = self.pathways(clip)
+        return self.head(pathways) if boxes is None else self.head(pathways, boxes)
+
+    def scores(self, clip: torch.Tensor, boxes: torch.Tensor | None = None) -> torch.Tensor:
+        """Probabilities as published tests compute them, (B, classes) or (N, classes).
+
+        At a crop larger than the training crop the head slides over the map; the probabilities of all positions are
+        averaged, not their logits (SlowFast, section 4.1).
+        """
+        activate = ACTIVATIONS[self.activation]
+        pathways = self.pathways(clip)
+        if boxes is not None:
+            return activate(self.head(pathways, boxes).float())
+        return activate(self.head.dense(pathways).float()).mean(1)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A named network of a family: calling it builds the network.
+
+    build: the family's function (nd, *, pathway, ...) -> backbone; settings: its arguments for this name.
+    head: (channels of the pathways, num_classes, dropout=, window=, ...) -> head; head_settings: for this name.
+    nd: the factory the family was published with. input: size the multiply-adds are stated for, without the batch.
+    doc: paper and section.
+    """
+
+    build: Callable[..., nn.Module]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    head: Callable[..., nn.Module] = Classify
+    head_settings: Mapping[str, Any] = field(default_factory=dict)
+    nd: Nd = Nd(2, init="fan_out")
+    input: tuple[int, ...] = (3, 224, 224)
+    num_classes: int = 1000
+    doc: str = ""
+
+    def __post_init__(self) -> None:
+        arguments = "Arguments: num_classes (None: the backbone alone), norm, nd, dropout, window, and the family's:"
+        doc = f"{self.doc}\n\n{arguments}\n\n{inspect.getdoc(self.build) or ''}"
+        object.__setattr__(self, "__doc__", doc)  # what help() shows of a named network
+
+    @property
+    def dims(self) -> int:
+        """2 for an image network, 3 for a video network."""
+        return self.nd.dims
+
+    def backbone(self, nd: Nd | None = None, *, pathway: Pathway | None = None, **settings: Any) -> nn.Module:
+        """The family's backbone with this name's settings; `settings` are arguments of `build`."""
+        arguments = {**self.settings, **settings}
+        if pathway is not None:
+            arguments["pathway"] = pathway
+        return self.build(nd or self.nd, **arguments)
+
+    def __call__(
+        self,
+        num_classes: int | None = -1,
+        *,
+        norm: str | None = None,
+        nd: Nd | None = None,
+        dropout: float | None = None,
+        window: int | None = None,
+        activation: str = "softmax",
+        **settings: Any,
+    ) -> nn.Module:
+        """The network with `num_classes` outputs (the published number unless given); None gives the backbone alone.
+
+        norm: "batch" or "group", in place of the published one. nd: a factory in place of `self.nd`.
+        """
+        nd = nd or self.nd
+        backbone = self.backbone(replace(nd, norm_policy=norm) if norm else nd, **settings)
+        if num_classes is None:
+            return backbone
+        chosen = {k: v for k, v in (("dropout", dropout), ("window", window)) if v is not None}
+        num_classes = self.num_classes if num_classes == -1 else num_classes
+        head = self.head(last_channels(backbone), num_classes, **{**self.head_settings, **chosen})
+        return Network(backbone, head, activation)
+
+
+def last_channels(backbone: nn.Module) -> list[int]:
+    """The channels of each pathway's last map."""
+    last = backbone.channels[-1]
+    return list(last) if isinstance(last, (list, tuple)) else [last]
