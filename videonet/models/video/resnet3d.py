@@ -34,6 +34,7 @@ def resnet3d(
     t_strides: Sequence[int] = (1, 1, 1, 1),
     pool_t: int = 1,
     output_stride: int = 32,
+    scale: float = 1.0,
     pathway: Pathway | None = None,
 ) -> nn.Module:
     """An image trunk built in 3-D: one clip (B, 3, T, H, W) to the maps of res2 .. res5.
@@ -42,7 +43,7 @@ def resnet3d(
     t: temporal kernels of res2 .. res5; a tuple in it is repeated over the blocks. stem_t: of the stem.
     t_blocks: blocks of each stage that may have a temporal kernel, () for all. t_strides: of each stage.
     pool_t: frames joined by a max pool after res2. output_stride: 32, or 16 for detection.
-    pathway: all of these in one, in their place.
+    scale: multiplies every width. pathway: all of these in one, in their place.
     """
     pathway = pathway or Pathway(
         stem_t=stem_t,
@@ -51,6 +52,7 @@ def resnet3d(
         t_strides=tuple(t_strides),
         pool_t=pool_t,
         output_stride=output_stride,
+        scale=scale,
     )
     return find_family(family, depth).backbone(nd, pathway=pathway)
 

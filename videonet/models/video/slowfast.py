@@ -70,9 +70,9 @@ def slowfast(
     fusion_ratio: int = 2,
     fusion: str = "concat",
     t: Sequence[Kernels] = (1, 1, 3, 3),
-    fast_t: Sequence[Kernels] = (3, 3, 3, 3),
     t_blocks: Sequence[int | Sequence[int]] = (),
     output_stride: int = 32,
+    scale: float = 1.0,
 ) -> SlowFast:
     """The backbone of SlowFast.
 
@@ -80,16 +80,16 @@ def slowfast(
     alpha: fast frames per slow frame. beta_inv: how much narrower the fast pathway is (8: an eighth).
     fusion_kernel: frames of a lateral's kernel (5 or 7). fusion_ratio: a lateral's channels per fast channel.
     fusion: "concat", or "sum" (the lateral then has the slow map's channels; section 3.3).
-    t, fast_t: temporal kernels of res2 .. res5; the fast stem has 5 frames, the slow one 1 (table 1).
+    t: the slow pathway's temporal kernels in res2 .. res5; the fast one has 3 everywhere and 5 in its stem (table 1).
     t_blocks: blocks of each stage that may have a temporal kernel, or (slow, fast) pairs of them; () for all.
-    output_stride: 32, or 16 for detection.
+    output_stride: 32, or 16 for detection. scale: multiplies every width.
     """
     if fusion not in FUSIONS:
         raise ValueError(f"fusion is {fusion!r}; it must be one of {', '.join(FUSIONS)}")
     base = find_family(family, depth)
     slow_blocks, fast_blocks = split_pairs(t_blocks)
-    fast = Pathway(stem_t=5, t=kernels(fast_t), t_blocks=fast_blocks, scale=1 / beta_inv, output_stride=output_stride)
-    slow = Pathway(t=kernels(t), t_blocks=slow_blocks, output_stride=output_stride)
+    fast = Pathway(stem_t=5, t=(3, 3, 3, 3), t_blocks=fast_blocks, scale=scale / beta_inv, output_stride=output_stride)
+    slow = Pathway(t=kernels(t), t_blocks=slow_blocks, scale=scale, output_stride=output_stride)
     fast_trunk = (find_family(fast_family, depth) if fast_family else base).backbone(nd, pathway=fast)
     sources = [fast_trunk.stem_channels, *fast_trunk.channels[:-1]]
     if fusion == "concat":
