@@ -87,7 +87,7 @@ def random_erasing(
 def rand_augment(
     frames: torch.Tensor, rng: np.random.Generator, *, ops: int = 2, magnitude: float = 9.0, spread: float = 0.5
 ) -> torch.Tensor:
-    """RandAugment (arXiv 1909.13719): `ops` random operations at `magnitude` of 10, which varies by a normal `spread`."""
+    """RandAugment (arXiv 1909.13719): `ops` random operations at `magnitude` (of 10) +- a normal `spread`."""
     level = float(np.clip(rng.normal(magnitude, spread), 0, 10))
     operation = v2.RandAugment(num_ops=ops, magnitude=round(level * 3), num_magnitude_bins=31)
     with torch.random.fork_rng(devices=[]):
