@@ -43,6 +43,35 @@ class Stem(nn.Module):
         return self.pool(self.act(self.bn(self.conv(x))))
 
 
+class DeepStem(nn.Module):
+    """Three 3 x 3 convolutions, the first with stride 2 (t x 3 x 3), then a max pool 3 x 3 / 2; for SENet-154 and
+    ResNet-C/D kinds (He et al. 2019, section 4.2). Keys: conv1, bn1, conv2, bn2, conv3, bn3.
+
+    widths: channels of the three.
+    """
+
+    def __init__(
+        self, nd: Nd, widths: Sequence[int], *, c_in: int = 3, t: int = 1, t_stride: int = 1, act: Act = relu
+    ) -> None:
+        super().__init__()
+        first, second, third = widths
+        self.conv1 = nd.conv(c_in, first, 3, 2, t=t, t_stride=t_stride)
+        self.bn1, self.act1 = nd.norm(first), act(first)
+        self.conv2 = nd.conv(first, second, 3)
+        self.bn2, self.act2 = nd.norm(second), act(second)
+        self.conv3 = nd.conv(second, third, 3)
+        self.bn3, self.act3 = nd.norm(third), act(third)
+        self.pool = nd.max_pool(3, 2)
+        self.channels = third
+        self.stride = 4
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, c_in, [T,] H, W) -> (B, channels, [T,] H / 4, W / 4)."""
+        x = self.act1(self.bn1(self.conv1(x)))
+        x = self.act2(self.bn2(self.conv2(x)))
+        return self.pool(self.act3(self.bn3(self.conv3(x))))
+
+
 def stage(
     nd: Nd,
     block: Callable[..., nn.Module],
@@ -53,18 +82,21 @@ def stage(
     c_out: int,
     *,
     stride: int = 2,
+    first_block: Callable[..., nn.Module] | None = None,
     pathway: Pathway = IMAGE,
 ) -> nn.Sequential:
     """The blocks of stage `index` (0 = res2) in a row; the first one strides and takes what laterals join.
 
     c_in: channels of the map before it, without the laterals'. width: inside the blocks; c_out: of their outputs.
+    first_block: makes the first block where it differs from the others.
     """
     kernels = pathway.kernels(index, depth)
     dilation = pathway.dilation(index)
     blocks = []
     for i, t in enumerate(kernels):
         first = i == 0
-        one = block(
+        make = first_block if first and first_block else block
+        one = make(
             nd,
             c_in + pathway.fused[index] if first else c_out,
             width,
@@ -78,6 +110,33 @@ def stage(
             one.context = pathway.context(nd, c_out, index)
         blocks.append(one)
     return nn.Sequential(*blocks)
+
+
+def stages(
+    nd: Nd,
+    blocks: Callable[..., nn.Module] | Sequence[Callable[..., nn.Module]],
+    depths: Sequence[int],
+    c_in: int,
+    widths: Sequence[int],
+    channels: Sequence[int],
+    *,
+    strides: Sequence[int] = (1, 2, 2, 2),
+    first_blocks: Sequence[Callable[..., nn.Module] | None] = (None, None, None, None),
+    pathway: Pathway = IMAGE,
+) -> list[nn.Sequential]:
+    """All stages of a network whose stages follow each other: `stage` once for each of `depths`.
+
+    blocks: one block for all stages, or one for each. c_in: channels of the stem. widths, channels, strides: of each
+    stage, as in `stage`.
+    """
+    blocks = [blocks] * len(depths) if callable(blocks) else blocks
+    before = [c_in, *channels]
+    return [
+        stage(nd, block, i, depth, c, width, c_out, stride=stride, first_block=first, pathway=pathway)
+        for i, (block, depth, c, width, c_out, stride, first) in enumerate(
+            zip(blocks, depths, before, widths, channels, strides, first_blocks)
+        )
+    ]
 
 
 class Trunk(nn.Module):
