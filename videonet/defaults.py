@@ -17,7 +17,7 @@ KEYS: dict[str, tuple[Any, str]] = {
     "LOG_PERIOD": (10, "steps between two log lines"),
     "TENSORBOARD": (True, "write TensorBoard events into OUTPUT_DIR"),
     # the network: MODEL.NAME is a family or a named network, its other keys are that function's arguments
-    "MODEL.NAME": ("slowfast", "what to build; `videonet cfg keys MODEL` lists the names and their arguments"),
+    "MODEL.NAME": ("slowfast", "what to build: a family or a named network; its arguments stand beside it"),
     "MODEL.NUM_CLASSES": (0, "outputs of the head; 0 takes the number of the data's class names"),
     "MODEL.FREEZE": ([], "prefixes of modules that are not trained, for example [backbone.stem, backbone.res2]"),
     "MODEL.CHANNELS_LAST": (True, "keep maps channels-last in memory"),
@@ -32,7 +32,7 @@ KEYS: dict[str, tuple[Any, str]] = {
     "BN.USE_PRECISE_STATS": (False, "recompute the statistics before every evaluation"),
     "BN.NUM_BATCHES_PRECISE": (200, "batches that they are recomputed from"),
     # the data: DATA.NAME is the format of the lists, its other keys are that reader's arguments
-    "DATA.NAME": ("kinetics", "format of the lists; `videonet cfg keys DATA` lists them and their arguments"),
+    "DATA.NAME": ("kinetics", "format of the lists; the arguments of its reader stand beside it"),
     "DATA.PATH_TO_DATA_DIR": ("", "folder of the lists: train.csv, val.csv and, if there is one, test.csv"),
     "DATA.PATH_PREFIX": ("", "folder that the paths in the lists start from; empty: the lists' own folder"),
     "DATA.CLASS_NAMES": ("", "file with one class name a line; empty: classes.txt beside the lists, if it is there"),
