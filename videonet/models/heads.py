@@ -1,4 +1,4 @@
-"""Heads: from the maps of a backbone's last stage to logits. Probabilities are the task's and `Network.scores`' work."""
+"""Heads: from the maps of a backbone's last stage to logits; probabilities are the work of `Network.scores`."""
 
 from __future__ import annotations
 
@@ -25,8 +25,7 @@ def pool_windows(x: torch.Tensor, window: int) -> torch.Tensor:
 class Classify(nn.Module):
     """Global mean of each pathway, dropout, one linear layer (SlowFast, section 3.4). Keys: fc.
 
-    channels: of each pathway's last map. window: side of the last map at the training crop (7 for 224 pixels and
-    stride 32); `dense` slides it over larger maps, which is how published tests score a larger crop.
+    channels: of each pathway's last map.
     """
 
     def __init__(
@@ -35,12 +34,10 @@ class Classify(nn.Module):
         num_classes: int,
         *,
         dropout: float = 0.5,
-        window: int = 7,
         init_std: float = 0.01,
         bias: bool = True,
     ) -> None:
         super().__init__()
-        self.window = window
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(sum(channels), num_classes, bias=bias)
         nn.init.normal_(self.fc.weight, std=init_std)
@@ -51,7 +48,7 @@ class Classify(nn.Module):
         """The last map of each pathway, (B, C, [T,] H, W) -> logits (B, num_classes)."""
         return self.fc(self.dropout(torch.cat([pool_global(x) for x in pathways], 1)))
 
-    def dense(self, pathways: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Logits at every position of the training window, (B, positions, num_classes)."""
-        pooled = torch.cat([pool_windows(x, self.window) for x in pathways], 1)
+    def dense(self, pathways: Sequence[torch.Tensor], window: int) -> torch.Tensor:
+        """Logits at every position of a window x window square of the maps, (B, positions, num_classes)."""
+        pooled = torch.cat([pool_windows(x, window) for x in pathways], 1)
         return self.fc(self.dropout(pooled.transpose(1, 2)))

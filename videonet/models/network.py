@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -22,15 +23,18 @@ class Network(nn.Module):
 
     backbone: gives a list of maps, one a stage; an item is a tensor or a list of tensors, one a pathway.
     activation: "softmax" (one label a clip) or "sigmoid" (several), for `scores`.
+    window: side of the last map at the training crop (7 for 224 pixels and stride 32): what `scores` slides over
+        larger maps.
     """
 
-    def __init__(self, backbone: nn.Module, head: nn.Module, activation: str = "softmax") -> None:
+    def __init__(self, backbone: nn.Module, head: nn.Module, *, activation: str = "softmax", window: int = 7) -> None:
         super().__init__()
         if activation not in ACTIVATIONS:
             raise ValueError(f"activation is {activation!r}; it must be one of {', '.join(ACTIVATIONS)}")
         self.backbone = backbone
         self.head = head
         self.activation = activation
+        self.window = window
 
     def pathways(self, clip: torch.Tensor) -> list[torch.Tensor]:
         """The last map of every pathway."""
@@ -52,7 +56,7 @@ class Network(nn.Module):
         pathways = self.pathways(clip)
         if boxes is not None:
             return activate(self.head(pathways, boxes).float())
-        return activate(self.head.dense(pathways).float()).mean(1)
+        return activate(self.head.dense(pathways, self.window).float()).mean(1)
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ class Variant:
     """A named network of a family: calling it builds the network.
 
     build: the family's function (nd, *, pathway, ...) -> backbone; settings: its arguments for this name.
-    head: (channels of the pathways, num_classes, dropout=, window=, ...) -> head; head_settings: for this name.
+    head: (channels of the pathways, num_classes, dropout=, ...) -> head; head_settings: for this name.
     nd: the factory the family was published with. input: size the multiply-adds are stated for, without the batch.
     doc: paper and section.
     """
@@ -75,7 +79,7 @@ class Variant:
     doc: str = ""
 
     def __post_init__(self) -> None:
-        arguments = "Arguments: num_classes (None: the backbone alone), norm, nd, dropout, window, and the family's:"
+        arguments = "Arguments: num_classes (None: the backbone alone), norm, nd, dropout, crop, and the family's:"
         doc = f"{self.doc}\n\n{arguments}\n\n{inspect.getdoc(self.build) or ''}"
         object.__setattr__(self, "__doc__", doc)  # what help() shows of a named network
 
@@ -93,27 +97,34 @@ class Variant:
 
     def __call__(
         self,
-        num_classes: int | None = -1,
+        num_classes: int | str | None = "published",
         *,
         norm: str | None = None,
         nd: Nd | None = None,
         dropout: float | None = None,
-        window: int | None = None,
+        crop: int | None = None,
         activation: str = "softmax",
         **settings: Any,
     ) -> nn.Module:
-        """The network with `num_classes` outputs (the published number unless given); None gives the backbone alone.
+        """The network with `num_classes` outputs, "published" for as many as it has there; None: the backbone alone.
 
         norm: "batch" or "group", in place of the published one. nd: a factory in place of `self.nd`.
+        crop: side of the training crop, where it is not the published one (see `Network.window`).
         """
         nd = nd or self.nd
         backbone = self.backbone(replace(nd, norm_policy=norm) if norm else nd, **settings)
         if num_classes is None:
             return backbone
-        chosen = {k: v for k, v in (("dropout", dropout), ("window", window)) if v is not None}
-        num_classes = self.num_classes if num_classes == -1 else num_classes
-        head = self.head(last_channels(backbone), num_classes, **{**self.head_settings, **chosen})
-        return Network(backbone, head, activation)
+        if num_classes == "published":
+            num_classes = self.num_classes
+        head_settings = dict(self.head_settings) if dropout is None else {**self.head_settings, "dropout": dropout}
+        head = self.head(last_channels(backbone), num_classes, **head_settings)
+        return Network(backbone, head, activation=activation, window=window_of(backbone, crop or self.input[-1]))
+
+
+def window_of(backbone: nn.Module, crop: int) -> int:
+    """Side of the last map of a crop of that many pixels."""
+    return math.ceil(crop / backbone.strides[-1])
 
 
 def last_channels(backbone: nn.Module) -> list[int]:

@@ -92,7 +92,7 @@ def cifar_resnet(
 
 
 PAPER = "ResNet (He et al. 2015, arXiv 1512.03385, table 1)"
-CIFAR = {"input": (3, 32, 32), "num_classes": 10, "head_settings": {"dropout": 0.0, "window": 8}}
+CIFAR = {"input": (3, 32, 32), "num_classes": 10, "head_settings": {"dropout": 0.0}}
 
 VARIANTS = {
     f"resnet{depth}": Variant(resnet, {"depth": depth}, head_settings={"dropout": 0.0}, doc=f"{PAPER}, {depth} layers.")
