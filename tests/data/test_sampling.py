@@ -29,13 +29,13 @@ def test_published_test_views(golden):
 
 def test_published_charades_views(golden):
     for case in find(golden, "charades_test"):
-        clips = sampling.strided_views(case["video_length"], case["num_frames"], case["rate"], views=case["views"])
+        clips = sampling.strided_views(case["video_length"], 30, case["num_frames"], case["rate"], views=case["views"])
         assert clips[case["view"]].tolist() == case["seq"]
 
 
 def test_published_segments(golden):
     for case in find(golden, "ssv2_test"):
-        clips = sampling.segment_views(case["video_length"], case["num_frames"])
+        clips = sampling.segment_views(case["video_length"], 30, case["num_frames"])
         assert clips.shape == (1, case["num_frames"])
         assert clips[0].tolist() == case["test_seq"]
 
@@ -64,10 +64,10 @@ def test_every_rule_stays_inside_the_video(total, short):
         sampling.centre_clip(total, 30, 32, 2, short=short),
         *sampling.clip_views(total, 30, 32, 2, views=10, short=short),
         *sampling.clip_views(total, 30, 32, 2, views=3, spans="uniform", short=short),
-        sampling.random_strided(rng, total, 32, 2, short=short),
-        *sampling.strided_views(total, 32, 2, short=short),
-        sampling.random_segments(rng, total, 32, short=short),
-        *sampling.segment_views(total, 32, views=3, short=short),
+        sampling.random_strided(rng, total, 30, 32, 2, short=short),
+        *sampling.strided_views(total, 30, 32, 2, short=short),
+        sampling.random_segments(rng, total, 30, 32, short=short),
+        *sampling.segment_views(total, 30, 32, views=3, short=short),
     ]
     for clip in clips:
         assert clip.dtype == np.int64
@@ -81,12 +81,12 @@ def test_every_rule_stays_inside_the_video(total, short):
 def test_short_videos_follow_the_policy():
     assert sampling.centre_clip(4, 30, 8, 1).tolist() == [0, 1, 2, 3, 3, 3, 3, 3]
     assert sampling.centre_clip(4, 30, 8, 1, short="loop").tolist() == [0, 1, 2, 3, 0, 1, 2, 3]
-    assert sampling.segment_views(4, 8, short="loop").max() == 3
+    assert sampling.segment_views(4, 30, 8, short="loop").max() == 3
     for call in (
         lambda: sampling.centre_clip(4, 30, 8, 1, short="error"),
         lambda: sampling.clip_views(63, 30, 32, 2, short="error"),
-        lambda: sampling.segment_views(4, 8, short="error"),
-        lambda: sampling.segment_views(0, 8),
+        lambda: sampling.segment_views(4, 30, 8, short="error"),
+        lambda: sampling.segment_views(0, 30, 8),
     ):
         with pytest.raises(sampling.ShortVideo):
             call()
@@ -107,14 +107,14 @@ def test_random_clips_reach_both_ends_and_repeat_by_seed():
     assert max(clip[-1] for clip in clips) == 38
     again = np.random.default_rng(3)
     assert np.array_equal(np.stack(clips), [sampling.random_clip(again, 40, 30, 8, 4) for _ in range(400)])
-    strided = [sampling.random_strided(rng, 40, 8, 4) for _ in range(400)]
+    strided = [sampling.random_strided(rng, 40, 30, 8, 4) for _ in range(400)]
     assert {int(clip[0]) for clip in strided} == set(range(40 - 29 + 1))
 
 
 def test_random_segments_take_one_frame_of_each_segment():
     rng = np.random.default_rng(0)
     first, last = sampling.segment_edges(57, 8)
-    clips = np.stack([sampling.random_segments(rng, 57, 8) for _ in range(300)])
+    clips = np.stack([sampling.random_segments(rng, 57, 30, 8) for _ in range(300)])
     assert (clips.min(0) == first).all()
     assert (clips.max(0) == last).all()
 
@@ -138,13 +138,15 @@ def test_uniform_views_reach_the_end():
 @pytest.mark.parametrize("views", [2, 3, 5])
 def test_segment_views_differ(frames, views):
     for total in range(views * frames, 7 * frames):
-        clips = sampling.segment_views(total, frames, views=views)
+        clips = sampling.segment_views(total, 30, frames, views=views)
         assert len({clip.tobytes() for clip in clips}) == views
         assert (np.diff(clips) >= 0).all()
         assert clips.max() < total
 
 
 def test_multigrid_rate():
+    spans = {int(np.ptp(sampling.random_clip(np.random.default_rng(i), 999, 30, 8, 2, longest=4))) for i in range(60)}
+    assert spans == {8 * 2 - 1, 8 * 3 - 1, 8 * 4 - 1}
     rng = np.random.default_rng(0)
     assert {sampling.multigrid_rate(rng, 2, 5) for _ in range(100)} == {2, 3, 4, 5}
     assert sampling.multigrid_rate(rng, 2) == 2

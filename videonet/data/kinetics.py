@@ -54,8 +54,8 @@ def read_list(
         raise ListError(f"{path}: the list is empty; expected one `path label` a line")
     if training and len(set(labels)) == 1:
         raise ListError(
-            f"{path}: all {len(paths)} rows have label {labels[0]}; with one class the loss is 0 and nothing is learned: "
-            "list videos of two classes or more"
+            f"{path}: all {len(paths)} rows have label {labels[0]}; with one class the loss is 0 and nothing "
+            "is learned: list videos of two classes or more"
         )
     return Records.pack(paths, labels, lines, root=prefix or _root(path, paths[0]), source=path, classes=classes)
 

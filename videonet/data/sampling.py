@@ -3,7 +3,10 @@
 A video has `total` frames at `fps`; a clip has `frames` frames, `rate` apart at `target_fps`. So a clip spans
 `frames * rate / target_fps` seconds of any video, and its indices are spread evenly over that span: the rule of
 PySlowFast, on which the published Kinetics numbers stand. Results are int64 arrays; random choices come from the
-generator handed in.
+generator handed in. All rules of a kind are called alike, so that any fits any dataset:
+
+    training  (rng, total, fps, frames, rate) -> (frames,)         random_clip, random_strided, random_segments
+    test      (total, fps, frames, rate) -> (views, frames)        clip_views, strided_views, segment_views
 """
 
 from __future__ import annotations
@@ -58,8 +61,10 @@ def random_clip(
     *,
     target_fps: float = 30.0,
     short: str = "repeat_last",
+    longest: int = 0,
 ) -> np.ndarray:
-    """A training clip: its start is uniform over the video. (frames,)"""
+    """A training clip: its start is uniform over the video, its rate `rate` or uniform to `longest`. (frames,)"""
+    rate = multigrid_rate(rng, int(rate), longest) if longest else rate
     span = clip_span(frames, rate, fps, target_fps)
     return spread(rng.uniform(0, max(total - span, 0)), span, frames, total, short)
 
@@ -68,8 +73,7 @@ def centre_clip(
     total: int, fps: float, frames: int, rate: float, *, target_fps: float = 30.0, short: str = "repeat_last"
 ) -> np.ndarray:
     """The clip in the middle of the video: validation without chance. (frames,)"""
-    span = clip_span(frames, rate, fps, target_fps)
-    return spread(max(total - span, 0) / 2, span, frames, total, short)
+    return clip_views(total, fps, frames, rate, views=1, spans="uniform", target_fps=target_fps, short=short)[0]
 
 
 def view_starts(total: int, span: float, views: int, how: str = "published") -> np.ndarray:
@@ -115,14 +119,16 @@ def strided(start: int, frames: int, rate: int, total: int, short: str = "repeat
 
 
 def random_strided(
-    rng: np.random.Generator, total: int, frames: int, rate: int, *, short: str = "repeat_last"
+    rng: np.random.Generator, total: int, fps: float, frames: int, rate: int, *, short: str = "repeat_last"
 ) -> np.ndarray:
-    """A training clip of frame lists (Charades): exact strides from a uniform start. (frames,)"""
+    """A training clip of Charades: exact strides in source frames, whatever the fps, from a uniform start. (frames,)"""
     room = max(total - (frames - 1) * rate - 1, 0)
     return strided(int(rng.integers(room + 1)), frames, rate, total, short)
 
 
-def strided_views(total: int, frames: int, rate: int, *, views: int = 10, short: str = "repeat_last") -> np.ndarray:
+def strided_views(
+    total: int, fps: float, frames: int, rate: int, *, views: int = 10, short: str = "repeat_last"
+) -> np.ndarray:
     """The test clips of Charades: exact strides, starts spread from the first frame to the last. (views, frames)"""
     starts = view_starts(total, (frames - 1) * rate + 1, views, "uniform").round().astype(int)
     return np.stack([strided(int(start), frames, rate, total, short) for start in starts])
@@ -139,14 +145,18 @@ def segment_edges(total: int, frames: int) -> tuple[np.ndarray, np.ndarray]:
     return edges[:-1], edges[1:]
 
 
-def random_segments(rng: np.random.Generator, total: int, frames: int, *, short: str = "repeat_last") -> np.ndarray:
-    """A training clip of Something-Something: a random frame of each segment. (frames,)"""
+def random_segments(
+    rng: np.random.Generator, total: int, fps: float, frames: int, rate: float = 0, *, short: str = "repeat_last"
+) -> np.ndarray:
+    """A training clip of Something-Something: a random frame of each segment, whatever fps and rate. (frames,)"""
     first, last = segment_edges(_long_enough(total, frames, short), frames)
     return fit(rng.integers(first, last, endpoint=True), total, short)
 
 
-def segment_views(total: int, frames: int, *, views: int = 1, short: str = "repeat_last") -> np.ndarray:
-    """The test clips of Something-Something. (views, frames)
+def segment_views(
+    total: int, fps: float, frames: int, rate: float = 0, *, views: int = 1, short: str = "repeat_last"
+) -> np.ndarray:
+    """The test clips of Something-Something, whatever fps and rate. (views, frames)
 
     One view: the middle of each segment, as published. Several: each segment is cut into `views` parts and view k walks
     through the k-th, so all views differ from `views * frames` frames on (PySlowFast repeats the same clip).
