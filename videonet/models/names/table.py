@@ -1,0 +1,53 @@
+"""Table: how the keys of one foreign source become ours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+SHIFT = re.compile(r"<(\d)([+-]\d+)>")
+
+
+@dataclass(frozen=True)
+class Table:
+    r"""The renaming of one source.
+
+    source: its name, as a report says it.
+    mark: a regular expression that some key of such a file matches; not_mark: one that no key may match.
+    rules: (pattern, replacement) pairs; all are applied in this order to every key by `re.sub`. In a replacement
+        `\1` is a group and `<1+1>` is group 1, a number, plus 1.
+    drop: keys of a file that hold nothing a network takes.
+    note: what a user should know about weights of this source.
+    """
+
+    source: str
+    mark: str
+    rules: tuple[tuple[str, str], ...]
+    not_mark: str = ""
+    drop: str = ""
+    note: str = ""
+
+    def matches(self, keys: Iterable[str]) -> bool:
+        """Whether a file with these keys may be of this source."""
+        keys = list(keys)
+        barred = self.not_mark and any(re.search(self.not_mark, k) for k in keys)
+        return not barred and any(re.search(self.mark, k) for k in keys)
+
+    def rename(self, key: str) -> str | None:
+        """Our name of a foreign key; None for a key to drop."""
+        if self.drop and re.search(self.drop, key):
+            return None
+        for pattern, replacement in self.rules:
+            key = substitute(pattern, replacement, key)
+        return key
+
+
+def substitute(pattern: str, replacement: str, key: str) -> str:
+    """`re.sub` with one more form in the replacement: `<1+1>` is the number in group 1, plus 1."""
+
+    def expand(match: re.Match[str]) -> str:
+        shifted = SHIFT.sub(lambda s: str(int(match.group(int(s[1]))) + int(s[2])), replacement)
+        return match.expand(shifted)
+
+    return re.sub(pattern, expand, key)

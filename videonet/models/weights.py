@@ -1,0 +1,196 @@
+"""Weights into a network: a file of any known source is recognised by its keys, renamed, and filled in strictly."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from videonet.models.checkpoint import WeightsError, read_weights, state_of
+from videonet.models.names import TABLES
+from videonet.models.names.table import Table
+
+ENOUGH = 0.9
+COUNTER = "num_batches_tracked"
+
+
+@dataclass
+class Report:
+    """What became of every tensor of a file and of the network.
+
+    source: where the file comes from; file: its name. loaded: keys of the network that were filled.
+    renamed: foreign key -> ours, of those loaded. reshaped: loaded after 1x1 convolution <-> linear.
+    left_out: the file's keys that the network has no place for. missing: the network's that the file lacks.
+    mismatched: (our key, shape in the file, shape in the network). note: what to know about the source.
+    """
+
+    source: str
+    file: str = ""
+    loaded: list[str] = field(default_factory=list)
+    renamed: dict[str, str] = field(default_factory=dict)
+    reshaped: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    mismatched: list[tuple[str, tuple[int, ...], tuple[int, ...]]] = field(default_factory=list)
+    note: str = ""
+
+    @property
+    def matched(self) -> float:
+        """The share of the network's tensors that were filled (counters of batches aside)."""
+        total = len(self.loaded) + len(self.missing) + len(self.mismatched)
+        return len(self.loaded) / max(1, total)
+
+    def problems(self) -> list[str]:
+        """One phrase for each tensor that did not find its place, shape mismatches first."""
+        return [
+            *(
+                f"{key}: {shape_text(ours)} in the network, {shape_text(theirs)} in the file"
+                for key, theirs, ours in self.mismatched
+            ),
+            *(f"{key}: not in the file" for key in self.missing),
+            *(f"{key}: no place in the network" for key in self.left_out),
+        ]
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.file or 'weights'} ({self.source}): {len(self.loaded)} tensors loaded ({self.matched:.1%}), "
+            f"{len(self.reshaped)} reshaped, {len(self.mismatched)} of another shape, {len(self.missing)} missing, "
+            f"{len(self.left_out)} left out"
+        ]
+        lines += [f"  {line}" for line in self.problems()]
+        return "\n".join(lines + ([f"  note: {self.note}"] if self.note else []))
+
+
+def load_weights(model: nn.Module, path_or_dict: str | Path | Mapping[str, Any], *, strict: bool = True) -> Report:
+    """Fill a network from a file (or a state dict) of any known source, and say what became of every tensor.
+
+    strict: every tensor must find its place; False lets the rest stay as it was (a head of other classes, say).
+    Under 90 % of the network filled is an error in both cases. Errors are one line (`WeightsError`, a ValueError),
+    and the network is then untouched.
+    """
+    is_dict = isinstance(path_or_dict, Mapping)
+    name = "the state dict" if is_dict else str(path_or_dict)
+    content = path_or_dict if is_dict else read_weights(path_or_dict)
+    try:
+        state = state_of(content)
+    except WeightsError as error:
+        raise WeightsError(f"{name}: {error}") from None
+    renamed, report = match_state(model, state)
+    report.file = name
+    check_report(report, strict)
+    fill(model, renamed)
+    return report
+
+
+def match_state(model: nn.Module, state: Mapping[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], Report]:
+    """The tensors of `state` under the network's names and in its shapes, and the report; nothing is filled in."""
+    wanted = {k: v for k, v in model.state_dict().items() if not k.endswith(COUNTER)}
+    state = fold_split_norms(state)
+    best: tuple[dict[str, torch.Tensor], Report] | None = None
+    for table in TABLES:
+        if table.matches(state):
+            found = place(table, state, wanted)
+            if best is None or len(found[1].loaded) > len(best[1].loaded):
+                best = found
+    if best is None:
+        best = place(Table("an unknown source", mark="", rules=()), state, wanted)
+    return best
+
+
+def place(
+    table: Table, state: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tensor]
+) -> tuple[dict[str, torch.Tensor], Report]:
+    """Rename by one table, and compare with what the network wants."""
+    report = Report(table.source, note=table.note)
+    bare = not any(k.startswith("backbone.") for k in wanted)
+    placed: dict[str, torch.Tensor] = {}
+    for key, tensor in state.items():
+        ours = table.rename(key)
+        if ours is None or key.endswith(COUNTER):
+            continue
+        if bare and ours.startswith("backbone."):
+            ours = ours.removeprefix("backbone.")
+        elif bare and ours.startswith("head."):
+            continue
+        if ours not in wanted or ours in placed:
+            report.left_out.append(key)
+            continue
+        fitted = fit(tensor, wanted[ours].shape)
+        if fitted is None:
+            report.mismatched.append((ours, tuple(tensor.shape), tuple(wanted[ours].shape)))
+            continue
+        placed[ours] = fitted
+        report.loaded.append(ours)
+        if ours != key:
+            report.renamed[key] = ours
+        if fitted.shape != tensor.shape:
+            report.reshaped.append(ours)
+    there = {*placed, *(m[0] for m in report.mismatched)}
+    report.missing = [k for k in wanted if k not in there]
+    return placed, report
+
+
+def fit(tensor: torch.Tensor, shape: torch.Size) -> torch.Tensor | None:
+    """The tensor in that shape where only axes of length 1 differ (a 1x1 convolution and a linear layer)."""
+    if tensor.shape == shape:
+        return tensor
+    plain = [n for n in tensor.shape if n != 1] == [n for n in shape if n != 1]
+    leading = tensor.shape[:2] == shape[:2] and math.prod(tensor.shape[2:]) == 1 == math.prod(shape[2:])
+    return tensor.reshape(shape) if plain and (leading or tensor.dim() == 1 == len(shape)) else None
+
+
+def fold_split_norms(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Sub-batch norms of PySlowFast (`bn.split_bn`, statistics of every split) as the plain norm they stand for.
+
+    The mean of the splits' means; the mean of their variances plus the variance of their means.
+    """
+    folded = dict(state)
+    for key in [k for k in state if k.endswith(".split_bn.running_mean")]:
+        norm = key.removesuffix(".split_bn.running_mean")
+        channels = len(state[f"{norm}.weight"])
+        mean = state[key].reshape(-1, channels)
+        var = state[f"{norm}.split_bn.running_var"].reshape(-1, channels)
+        for inner in ("bn", "split_bn"):
+            for part in ("running_mean", "running_var", COUNTER):
+                folded.pop(f"{norm}.{inner}.{part}", None)
+        folded[f"{norm}.running_mean"] = mean.mean(0)
+        folded[f"{norm}.running_var"] = var.mean(0) + mean.var(0, unbiased=False)
+    return folded
+
+
+def check_report(report: Report, strict: bool) -> None:
+    """The error of weights that do not fit."""
+    problems = report.problems()
+    if not problems or (not strict and report.matched >= ENOUGH):
+        return
+    head = [m for m in report.mismatched if m[0].startswith("head.")]
+    listed = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
+    total = len(report.loaded) + len(report.missing) + len(report.mismatched)
+    if report.matched < ENOUGH:
+        why = f"fit {len(report.loaded)} of the network's {total} tensors; it is another network's file"
+    elif head and len(head) == len(problems):
+        why = (
+            f"have {head[0][1][0]} classes and the network {head[0][2][0]}; build it with that number, "
+            f"or load with strict=False to keep a fresh head"
+        )
+    else:
+        why = f"leave {len(problems)} tensors without a place (strict=False lets them be)"
+    raise WeightsError(f"{report.file}: the weights ({report.source}) {why}: {listed}")
+
+
+@torch.no_grad()
+def fill(model: nn.Module, state: Mapping[str, torch.Tensor]) -> None:
+    """Copy tensors of the network's names and shapes into it."""
+    own = model.state_dict()
+    for key, tensor in state.items():
+        own[key].copy_(tensor)
+
+
+def shape_text(shape: tuple[int, ...]) -> str:
+    """400 x 2304."""
+    return " x ".join(map(str, shape)) or "a number"
