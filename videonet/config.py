@@ -20,23 +20,24 @@ from videonet.source import ConfigError, Source, read_overrides, read_sources, r
 from videonet.suggest import suggest
 
 Table = Mapping[str, Callable[..., Any]]
+Tables = Callable[[Mapping[str, Any]], Mapping[str, Table]]
 
 
-def load(path: str | Path, overrides: Sequence[Any] = (), *, tables: Mapping[str, Table]) -> CfgNode:
+def load(path: str | Path, overrides: Sequence[Any] = (), *, tables: Tables) -> CfgNode:
     """The config of a YAML file, its bases, and `KEY VALUE KEY VALUE ...` overrides, complete and frozen.
 
-    tables: section -> {name: function} for every section of `defaults.CALLS`.
+    tables: from the NAME of every section of `defaults.CALLS` to {section: {name: function}}.
     """
     sources = [*read_sources(Path(path)), read_overrides(overrides)]
     return assemble(sources, tables)
 
 
-def load_text(text: str, *, tables: Mapping[str, Table], name: str = "config") -> CfgNode:
+def load_text(text: str, *, tables: Tables, name: str = "config") -> CfgNode:
     """The config that `dump` wrote, for example into a checkpoint."""
     return assemble([read_yaml(text, name)], tables)
 
 
-def assemble(sources: Sequence[Source], tables: Mapping[str, Table]) -> CfgNode:
+def assemble(sources: Sequence[Source], tables: Tables) -> CfgNode:
     """Merge the sources, oldest first, check every key, and fill in the defaults."""
     merged = Source()
     for source in sources:
@@ -46,7 +47,8 @@ def assemble(sources: Sequence[Source], tables: Mapping[str, Table]) -> CfgNode:
             merged.places.pop(key, None)
             merged.put(key, value, source.places[key])
     flat: dict[str, Any] = {key: copy.deepcopy(default) for key, (default, _) in KEYS.items()}
-    schemas = {section: section_schema(section, merged, tables[section]) for section in CALLS}
+    found = tables({section: merged.get(f"{section}.NAME", KEYS[f"{section}.NAME"][0]) for section in CALLS})
+    schemas = {section: section_schema(section, merged, found[section]) for section in CALLS}
     for section in CALLS:
         flat |= {f"{section}.{key}": plain(p.default) for key, p in schemas[section].items()}
     for key, value in merged.items():
@@ -74,26 +76,13 @@ def section_schema(section: str, merged: Source, table: Table) -> dict[str, insp
     if name not in table:
         place = merged.places.get(key, "defaults")
         raise ConfigError(f"{place}: {key} is {name!r}, which is unknown{suggest(name, table)}")
-    return schema(table[name])
+    return schema(table[name], CALLS[section])
 
 
-def schema(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """The keys that a config may give a function: its keyword-only parameters with plain defaults, in capitals."""
+def schema(function: Callable[..., Any], handed_in: Sequence[str] = ()) -> dict[str, inspect.Parameter]:
+    """The keys that a config may give a function: its keyword-only parameters, in capitals, but those handed in."""
     parameters = inspect.signature(function).parameters.values()
-    return {
-        p.name.upper(): p
-        for p in parameters
-        if p.kind is p.KEYWORD_ONLY and (p.default is p.empty or is_plain(p.default))
-    }
-
-
-def is_plain(value: Any) -> bool:
-    """True for what YAML can say: numbers, text, lists, mappings of them, null."""
-    if isinstance(value, (list, tuple)):
-        return all(map(is_plain, value))
-    if isinstance(value, Mapping):
-        return all(isinstance(k, str) and is_plain(v) for k, v in value.items())
-    return value is None or isinstance(value, (bool, int, float, str))
+    return {p.name.upper(): p for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in handed_in}
 
 
 def plain(value: Any) -> Any:
@@ -223,10 +212,10 @@ def thaw(value: Any) -> Any:
     return value
 
 
-def call(section: Mapping[str, Any], table: Table, *args: Any) -> Any:
-    """Call what the section's NAME stands for with its keys; `args` are what the code hands in."""
+def call(section: Mapping[str, Any], table: Table, *args: Any, **handed_in: Any) -> Any:
+    """Call what the section's NAME stands for with its keys and what the code hands in."""
     function = table[section["NAME"]]
-    return function(*args, **arguments(section, function))
+    return function(*args, **arguments(section, function), **handed_in)
 
 
 def dump(node: CfgNode) -> str:

@@ -99,4 +99,12 @@ KEYS: dict[str, tuple[Any, str]] = {
     "TEST.ENSEMBLE_METHOD": ("sum", "how the scores of a video's views become one: sum or max"),
 }
 
-CALLS = ("MODEL", "HEAD", "DATA", "TASK", "OPTIM", "SCHEDULE")
+# Sections that are calls, each with the arguments that the code hands in: no key sets these.
+CALLS: dict[str, tuple[str, ...]] = {
+    "MODEL": ("pathway",),
+    "HEAD": (),
+    "DATA": ("prefix", "num_classes", "training"),
+    "TASK": (),
+    "OPTIM": (),
+    "SCHEDULE": ("base_lr", "epochs", "warmup_epochs", "warmup_start_lr"),
+}
