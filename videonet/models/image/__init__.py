@@ -6,10 +6,18 @@ With `num_classes=None` a call gives the backbone: `maps = backbone(images)` is 
 
 from __future__ import annotations
 
+from videonet.models.image import preact as _preact
 from videonet.models.image import resnet as _resnet
+from videonet.models.image import resnext as _resnext
+from videonet.models.image import sknet as _sknet
 from videonet.models.network import Variant
 
-VARIANTS: dict[str, Variant] = {**_resnet.VARIANTS}
+VARIANTS: dict[str, Variant] = {
+    **_preact.VARIANTS,
+    **_resnet.VARIANTS,
+    **_resnext.VARIANTS,
+    **_sknet.VARIANTS,
+}
 
 
 def __getattr__(name: str) -> Variant:
