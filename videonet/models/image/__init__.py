@@ -6,18 +6,31 @@ With `num_classes=None` a call gives the backbone: `maps = backbone(images)` is 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from videonet.models.image import densenet as _densenet
 from videonet.models.image import preact as _preact
+from videonet.models.image import res2net as _res2net
 from videonet.models.image import resnet as _resnet
 from videonet.models.image import resnext as _resnext
+from videonet.models.image import senet as _senet
 from videonet.models.image import sknet as _sknet
+from videonet.models.image import wide as _wide
 from videonet.models.network import Variant
 
 VARIANTS: dict[str, Variant] = {
+    **_densenet.VARIANTS,
     **_preact.VARIANTS,
+    **_res2net.VARIANTS,
     **_resnet.VARIANTS,
     **_resnext.VARIANTS,
+    **_senet.VARIANTS,
     **_sknet.VARIANTS,
+    **_wide.VARIANTS,
 }
+
+# what a config builds with its own settings: the builders of all families, by their functions' names
+FAMILIES: dict[str, Variant] = {v.build.__name__: replace(v, settings={}) for v in VARIANTS.values()}
 
 
 def __getattr__(name: str) -> Variant:
