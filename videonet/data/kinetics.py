@@ -83,7 +83,7 @@ def _hint(line: str, separator: str) -> str:
         return "; this is an official annotation file, `videonet data kinetics` makes a list of it"
     for other, name in ((",", "','"), ("\t", "a tab"), (";", "';'"), (" ", "a space")):
         if other != separator and line.rpartition(other)[2].strip().isdecimal():
-            return f"; the line looks separated by {name}: set DATA.PATH_LABEL_SEPARATOR"
+            return f"; the line looks separated by {name}: set DATA.SEPARATOR"
     return ""
 
 
@@ -112,3 +112,18 @@ def read_classes(path: str | Path) -> tuple[str, ...] | None:
             raise ListError(f"{path}:{number}: class {name!r} is already on line {seen[name]}")
         seen[name] = number
     return tuple(names)
+
+
+def read_split(
+    folder: str | Path,
+    split: str,
+    *,
+    prefix: str = "",
+    num_classes: int = 0,
+    training: bool = False,
+    separator: str = " ",
+) -> Records:
+    """The list of a split, `train`, `val` or `test`, in a folder of lists: `train.csv` and so on (see `read_list`)."""
+    return read_list(
+        Path(folder) / f"{split}.csv", prefix=prefix, separator=separator, num_classes=num_classes, training=training
+    )
