@@ -1,0 +1,13 @@
+#!/usr/bin/env python3
+"""The closing line of `make demo`, from the result that the test left: `demo_line.py OUTPUT_DIR`."""
+
+import json
+import sys
+from pathlib import Path
+
+folder = Path(sys.argv[1])
+result = json.loads((folder / "result.json").read_text())
+print(
+    f"demo: top1 {result['metric']['top1']:.1f} % on {result['evaluated']} clips (chance {100 / result['classes']:.1f} %), "
+    f"report in {folder}/"
+)

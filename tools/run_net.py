@@ -1,0 +1,24 @@
+#!/usr/bin/env python3
+"""Train and/or test a config, as TRAIN.ENABLE and TEST.ENABLE say:
+`python tools/run_net.py --cfg configs/Kinetics/SLOWFAST_8x8_R50.yaml [KEY VALUE ...]`, under torchrun for several
+processes."""
+
+import argparse
+import sys
+
+from videonet.build import load_config
+from videonet.cli.main import guard
+from videonet.cli.train import add_config
+from videonet.run import run
+
+
+def main() -> int:
+    """Load the config and run it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_config(parser)
+    args = parser.parse_args()
+    return guard(lambda: run(load_config(args.cfg, args.overrides)) or 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

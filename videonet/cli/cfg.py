@@ -1,0 +1,99 @@
+"""videonet cfg: keys, explain, diff."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import json
+
+EXAMPLES = {
+    "cfg": "examples:\n  videonet cfg keys MODEL\n  videonet cfg keys MODEL.NAME=slowfast\n"
+    "  videonet cfg explain configs/Kinetics/SLOWFAST_8x8_R50.yaml --clips 240000\n  videonet cfg diff A.yaml B.yaml"
+}
+
+
+def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
+    """keys [PREFIX] | explain FILE | diff A B."""
+    verbs = parser.add_subparsers(dest="what", required=True, metavar="keys|explain|diff")
+    keys = verbs.add_parser("keys", help="every key with its default and meaning")
+    keys.add_argument(
+        "prefix", nargs="?", default="", help="SECTION, SECTION.KEY, or SECTION.NAME=name for a call's keys"
+    )
+    keys.add_argument("--json", action="store_true", help="print JSON")
+    keys.set_defaults(run=run_keys)
+    explain = verbs.add_parser("explain", help="what a config means in batches, steps, frames and seconds")
+    explain.add_argument("cfg", metavar="FILE")
+    explain.add_argument("--processes", type=int, default=1, help="processes (GPUs) that it would run on")
+    explain.add_argument("--clips", type=int, default=0, help="training videos; default: counted from the list")
+    explain.add_argument("--json", action="store_true", help="print JSON")
+    explain.add_argument("overrides", nargs="*", metavar="KEY VALUE")
+    explain.set_defaults(run=run_explain)
+    diff = verbs.add_parser("diff", help="keys in which two configs differ")
+    diff.add_argument("a", metavar="A")
+    diff.add_argument("b", metavar="B")
+    diff.add_argument("--json", action="store_true", help="print JSON")
+    diff.set_defaults(run=run_diff)
+
+
+def run_keys(args: argparse.Namespace) -> int:
+    """Print the run-level keys that start with the prefix, or the keys of one call."""
+    from videonet.build import tables_of
+    from videonet.config import schema
+    from videonet.defaults import CALLS, KEYS
+    from videonet.suggest import suggest
+
+    place, _, name = args.prefix.partition("=")
+    section = place.partition(".")[0]
+    if name or place in CALLS:
+        table = tables_of({"MODEL": name if section == "MODEL" else ""})[section] if section in CALLS else {}
+        if name and name not in table:
+            raise ValueError(f"{section}.NAME is {name!r}, which is unknown{suggest(name, table)}")
+        rows = [r for r in _rows(KEYS) if r["key"].startswith(f"{section}.")]
+        if name:
+            given = schema(table[name], CALLS[section]).items()
+            rows = [{"key": f"{section}.{k}", "default": _default(p), "meaning": str(p.annotation)} for k, p in given]
+        else:
+            rows += [{"key": f"{section}.NAME={n}", "default": "", "meaning": _first_line(f)} for n, f in table.items()]
+    else:
+        rows = [r for r in _rows(KEYS) if r["key"].startswith(args.prefix)]
+        if not rows:
+            raise ValueError(f"no key starts with {args.prefix!r}{suggest(args.prefix, KEYS)}")
+    if args.json:
+        print(json.dumps(rows, indent=1, default=str))
+    else:
+        print("\n".join(f"{r['key']:<40} {r['default']!s:<24} {r['meaning']}" for r in rows))
+    return 0
+
+
+def _rows(keys: dict) -> list[dict]:
+    return [{"key": key, "default": default, "meaning": meaning} for key, (default, meaning) in keys.items()]
+
+
+def _default(parameter: inspect.Parameter) -> object:
+    return "(must be given)" if parameter.default is parameter.empty else parameter.default
+
+
+def _first_line(function: object) -> str:
+    function = getattr(function, "func", function)
+    return (inspect.getdoc(function) or "").partition("\n")[0]
+
+
+def run_explain(args: argparse.Namespace) -> int:
+    """Print the arithmetic of a config."""
+    from videonet.build import load_config
+    from videonet.run import explain
+
+    facts = explain(load_config(args.cfg, args.overrides), processes=args.processes, clips=args.clips)
+    print(json.dumps(facts, indent=1) if args.json else "\n".join(f"{k:<28} {v}" for k, v in facts.items()))
+    return 0
+
+
+def run_diff(args: argparse.Namespace) -> int:
+    """Print the keys in which the configs differ."""
+    from videonet.build import load_config
+    from videonet.config import flat
+
+    a, b = flat(load_config(args.a)), flat(load_config(args.b))
+    rows = {k: [a.get(k), b.get(k)] for k in {**a, **b} if a.get(k) != b.get(k)}
+    print(json.dumps(rows, indent=1) if args.json else "\n".join(f"{k}: {x!r} -> {y!r}" for k, (x, y) in rows.items()))
+    return 0

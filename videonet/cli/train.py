@@ -1,0 +1,33 @@
+"""videonet train / test: the whole work is in videonet.run."""
+
+from __future__ import annotations
+
+import argparse
+
+EXAMPLES = {
+    "train": "example:\n  videonet train --cfg configs/Demo/SLOWFAST_DEMO.yaml SOLVER.MAX_EPOCH 2",
+    "test": "example:\n  videonet test --cfg configs/Demo/SLOWFAST_DEMO.yaml TEST.NUM_ENSEMBLE_VIEWS 2",
+}
+
+
+def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
+    """--cfg FILE and KEY VALUE pairs."""
+    add_config(parser)
+    parser.set_defaults(run=lambda args: run(args, verb))
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """The arguments of every verb that takes a config."""
+    parser.add_argument("--cfg", required=True, metavar="FILE", help="YAML config, ours or PySlowFast's")
+    parser.add_argument("--opts", action="store_true", help="may stand before the KEY VALUE pairs; changes nothing")
+    parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="override keys of the config")
+
+
+def run(args: argparse.Namespace, verb: str) -> int:
+    """Load the config and run the one half of it."""
+    from videonet.build import load_config
+    from videonet.run import run as run_config
+
+    only = {"train": ["TRAIN.ENABLE", True, "TEST.ENABLE", False], "test": ["TRAIN.ENABLE", False, "TEST.ENABLE", True]}
+    run_config(load_config(args.cfg, [*args.overrides, *only[verb]]))
+    return 0
