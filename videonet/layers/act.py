@@ -29,12 +29,24 @@ def prelu(channels: int) -> nn.Module:
     return nn.PReLU(channels, init=0.25)
 
 
+def prelu_shared(channels: int) -> nn.Module:
+    """PReLU with one `a` for all channels of a layer (He et al. 2015, section 2.1, "channel-shared")."""
+    return nn.PReLU(1, init=0.25)
+
+
 def identity(channels: int) -> nn.Module:
     """No activation."""
     return nn.Identity()
 
 
-ACTS: dict[str, Act] = {"relu": relu, "silu": silu, "hard_swish": hard_swish, "prelu": prelu, "none": identity}
+ACTS: dict[str, Act] = {
+    "relu": relu,
+    "silu": silu,
+    "hard_swish": hard_swish,
+    "prelu": prelu,
+    "prelu_shared": prelu_shared,
+    "none": identity,
+}
 
 
 def find_act(name: str) -> Act:

@@ -13,7 +13,7 @@ BATCH_NORMS = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 MAX_POOLS = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
 AVG_POOLS = {2: nn.AvgPool2d, 3: nn.AvgPool3d}
 NORM_POLICIES = ("batch", "group", "none")
-INITS = ("fan_out", "fan_in", "normal", "torch")
+INITS = ("fan_out", "fan_in", "xavier", "normal", "torch")
 
 
 def group_count(channels: int, most: int = 32) -> int:
@@ -32,7 +32,8 @@ class Nd:
     norm_policy: "batch", "group" (32 groups, or the largest divisor of the width below 32) or "none".
     bn_eps, bn_momentum: of the batch norms (momentum as in torch: the weight of the new value).
     zero_init: the last norm of a residual branch starts at zero (Goyal et al. 2017, section 5.1).
-    init: of convolutions: "fan_out" or "fan_in" (He et al. 2015), "normal" (std 0.01), "torch" (its default).
+    init: of convolutions: "fan_out" or "fan_in" (He et al. 2015), "xavier" (Glorot & Bengio 2010), "normal" (std 0.01),
+        "torch" (its default).
     slope: negative slope of the activation that follows, in He's gain (PReLU starts at 0.25).
     """
 
@@ -96,6 +97,8 @@ class Nd:
             return
         if self.init == "normal":
             nn.init.normal_(conv.weight, std=0.01)
+        elif self.init == "xavier":
+            nn.init.xavier_normal_(conv.weight)
         else:
             nn.init.kaiming_normal_(conv.weight, a=self.slope, mode=self.init)
         if conv.bias is not None:

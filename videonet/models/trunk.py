@@ -29,9 +29,10 @@ class Stem(nn.Module):
         t_stride: int = 1,
         pool: bool = True,
         act: Act = relu,
+        bias: bool = False,
     ) -> None:
         super().__init__()
-        self.conv = nd.conv(c_in, channels, kernel, stride, t=t, t_stride=t_stride)
+        self.conv = nd.conv(c_in, channels, kernel, stride, t=t, t_stride=t_stride, bias=bias)
         self.bn = nd.norm(channels)
         self.act = act(channels)
         self.pool = nd.max_pool(3, 2) if pool else nn.Identity()

@@ -10,10 +10,12 @@ from dataclasses import replace
 
 from videonet.models.image import densenet as _densenet
 from videonet.models.image import preact as _preact
+from videonet.models.image import prelu as _prelu
 from videonet.models.image import res2net as _res2net
 from videonet.models.image import resnet as _resnet
 from videonet.models.image import resnext as _resnext
 from videonet.models.image import senet as _senet
+from videonet.models.image import shufflenet as _shufflenet
 from videonet.models.image import sknet as _sknet
 from videonet.models.image import wide as _wide
 from videonet.models.network import Variant
@@ -21,10 +23,12 @@ from videonet.models.network import Variant
 VARIANTS: dict[str, Variant] = {
     **_densenet.VARIANTS,
     **_preact.VARIANTS,
+    **_prelu.VARIANTS,
     **_res2net.VARIANTS,
     **_resnet.VARIANTS,
     **_resnext.VARIANTS,
     **_senet.VARIANTS,
+    **_shufflenet.VARIANTS,
     **_sknet.VARIANTS,
     **_wide.VARIANTS,
 }
