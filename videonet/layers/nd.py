@@ -21,6 +21,11 @@ def group_count(channels: int, most: int = 32) -> int:
     return next(g for g in range(min(most, channels), 0, -1) if channels % g == 0)
 
 
+def common_groups(groups: int, *channels: int) -> int:
+    """`groups`, or the largest number below it that divides all of `channels` (laterals add some that it may not)."""
+    return next(g for g in range(groups, 0, -1) if all(c % g == 0 for c in channels))
+
+
 @dataclass(frozen=True)
 class Nd:
     """Makes the layers of a network for images (`dims=2`) or clips (`dims=3`) and initialises them.
