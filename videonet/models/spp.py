@@ -17,7 +17,7 @@ class SppHead(nn.Module):
     Keys: fc1, act1, fc2, act2, fc. Time, where there is one, is averaged first.
 
     channels: of each pathway's last map. bins: sides of the grids. hidden: width of the hidden layers. act: their
-    activation's name. dropout: behind each of them. window: side of the last map at the training crop.
+    activation's name. dropout: behind each of them.
     """
 
     def __init__(
@@ -29,10 +29,9 @@ class SppHead(nn.Module):
         hidden: int = 4096,
         act: str = "prelu",
         dropout: float = 0.5,
-        window: int = 14,
     ) -> None:
         super().__init__()
-        self.bins, self.window = tuple(bins), window
+        self.bins = tuple(bins)
         activation = find_act(act)
         self.fc1 = nn.Linear(sum(channels) * sum(b * b for b in bins), hidden)
         self.act1 = activation(hidden)
@@ -57,11 +56,11 @@ class SppHead(nn.Module):
         """The last map of each pathway, (B, C, [T,] H, W) -> logits (B, num_classes)."""
         return self.classify(torch.cat([self.pyramid(still(x)) for x in pathways], 1))
 
-    def dense(self, pathways: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Logits at every position of the training window, (B, positions, num_classes) (He et al. 2015, section 4)."""
+    def dense(self, pathways: Sequence[torch.Tensor], window: int) -> torch.Tensor:
+        """Logits at every position of a window x window square of the maps, (B, positions, num_classes)."""
         pooled = []
         for x in map(still, pathways):
-            height, width = (min(self.window, side) for side in x.shape[2:])
+            height, width = (min(window, side) for side in x.shape[2:])
             windows = x.unfold(2, height, 1).unfold(3, width, 1).permute(0, 2, 3, 1, 4, 5).flatten(1, 2)
             pooled.append(self.pyramid(windows.flatten(0, 1)).unflatten(0, windows.shape[:2]))
         logits = self.classify(torch.cat(pooled, 2).flatten(0, 1))

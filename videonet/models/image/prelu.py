@@ -122,9 +122,10 @@ def _large(name: str, depth: int, widths: tuple[int, ...]) -> Variant:
 def _small(layers: int) -> Variant:
     """The first stages of table 1; 16 more convolutions of 256 channels make 30 layers of 14 (section 2.2)."""
     settings = {"depths": (4, layers - 8), "widths": (128, 256), "stem_width": 64, "pools": (3, 2), "end_pool": 2}
-    head = {"bins": (6, 3, 2, 1), "window": 9}
     doc = f"{PAPER}, table 1), {layers} layers."
-    return Variant(prelunet, {**settings, "kernel": 2}, head=SppHead, head_settings=head, nd=PLAIN, doc=doc)
+    return Variant(
+        prelunet, {**settings, "kernel": 2}, head=SppHead, head_settings={"bins": (6, 3, 2, 1)}, nd=PLAIN, doc=doc
+    )
 
 
 VARIANTS = {

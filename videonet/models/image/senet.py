@@ -59,7 +59,7 @@ class PlacedBasic(Placed, Basic):
 
 
 class PlacedBottleneck(Placed, Bottleneck):
-    """A bottleneck with its gate at `position`; "3x3" is behind the 3x3, its norm and activation.
+    """A bottleneck with its gate at `position`; "3x3" is behind the 3x3 and its norm.
 
     `settings` are Bottleneck's.
     """
@@ -69,14 +69,10 @@ class PlacedBottleneck(Placed, Bottleneck):
     ) -> None:
         super().__init__(nd, c_in, width, c_out, **settings)
         self.position = position
-        self.gate = gate(nd, {"pre": c_in, "3x3": width}.get(position, c_out))
-
-    def branch(self, x: torch.Tensor) -> torch.Tensor:
-        """1x1 - 3x3 - 1x1."""
-        if self.position != "3x3":
-            return super().branch(x)
-        x = self.act1(self.bn1(self.conv1(x)))
-        return self.bn3(self.conv3(self.gate(self.act2(self.bn2(self.conv2(x))))))
+        if position == "3x3":
+            self.gate2 = gate(nd, width)
+        else:
+            self.gate = gate(nd, c_in if position == "pre" else c_out)
 
 
 class Block154(Residual):
