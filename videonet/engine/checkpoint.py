@@ -40,7 +40,7 @@ class Checkpoints:
         self.watch = watch
 
     def save(self, state: State, *, evaluated: bool = False) -> Path:
-        """Write the state; every process must call it, the main one writes.
+        """Write the state: every process calls it, the main one writes.
 
         Args:
             evaluated: state.metric is of these weights, so they may be the best.

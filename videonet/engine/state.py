@@ -1,4 +1,4 @@
-"""What changes while a model is trained (weights, optimizer, random numbers, step ...): what a checkpoint holds."""
+"""What changes while a model is trained (weights, optimizer, step ...): what a checkpoint holds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from videonet import distributed
 from videonet.engine import parallel
 
 FORMAT = "videonet checkpoint 1"
-OWN_KEYS = ("format", "step", "model", "optimizer", "scaler", "ema", "rng", "metric", "best", "best_step")
+OWN_KEYS = ("format", "step", "model", "optimizer", "scaler", "ema", "seed", "metric", "best", "best_step")
 
 
 @dataclass
@@ -25,6 +25,7 @@ class State:
         model: bare (the loop wraps it for several processes).
         optimizer: of its parameters.
         scaler: of fp16 losses, engine.precision.grad_scaler.
+        seed: random numbers of a step are a function of (seed, step, rank), as its batch is: `draw`.
         ema: a moving average of the weights, `moving_average`.
         step: updates made so far.
         metric: the latest evaluation's figures.
@@ -36,6 +37,7 @@ class State:
     model: nn.Module
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler = field(default_factory=lambda: torch.amp.GradScaler("cpu", enabled=False))
+    seed: int = 0
     ema: AveragedModel | None = None
     step: int = 0
     metric: dict[str, float] = field(default_factory=dict)
@@ -48,6 +50,17 @@ class State:
         """The weights that are evaluated and used: the moving average where there is one."""
         return self.ema.module if self.ema is not None else self.model
 
+    def draw(self) -> None:
+        """Set the random number generators of torch, numpy and Python for the coming step (dropout, mixup ...).
+
+        Nothing drawn between two steps (by an evaluation, by a loader that starts) can change the run, and a resumed
+        run draws what the uninterrupted one drew.
+        """
+        number = int(np.random.SeedSequence((self.seed, self.step, distributed.rank())).generate_state(1)[0])
+        torch.manual_seed(number)
+        np.random.seed(number)
+        random.seed(number)
+
     def synchronize(self) -> None:
         """Make the statistics of the norms equal on every process: before an evaluation and before a checkpoint."""
         parallel.average_statistics(self.model)
@@ -55,7 +68,7 @@ class State:
             parallel.average_statistics(self.ema)
 
     def state_dict(self) -> dict:
-        """Everything a checkpoint holds. Every process must call it: each has its own random numbers."""
+        """Everything a checkpoint holds."""
         clash = sorted(set(self.extra) & set(OWN_KEYS))
         assert not clash, f"extra keys {clash} are the checkpoint's own"
         return {
@@ -65,7 +78,7 @@ class State:
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "ema": None if self.ema is None else self.ema.state_dict(),
-            "rng": distributed.gather(random_state()),
+            "seed": self.seed,
             "metric": self.metric,
             "best": self.best,
             "best_step": self.best_step,
@@ -73,10 +86,13 @@ class State:
         }
 
     def load_state_dict(self, saved: dict) -> None:
-        """Continue from a checkpoint that `read` returned. With another number of processes than it was written by, the
-        run continues but not with the same random numbers."""
+        """Continue from the dict of a checkpoint."""
+        if saved["seed"] != self.seed:
+            raise ValueError(
+                f"it was made with seed {saved['seed']}, this run has seed {self.seed}: they must be equal"
+            )
         if (saved["ema"] is None) != (self.ema is None):
-            raise ValueError("the checkpoint and this run differ in having a moving average (EMA) of the weights")
+            raise ValueError("it and this run differ in having a moving average (EMA) of the weights")
         try:
             self.model.load_state_dict(saved["model"])
             if self.ema is not None:
@@ -84,14 +100,12 @@ class State:
             self.optimizer.load_state_dict(saved["optimizer"])
         except (RuntimeError, ValueError, KeyError) as error:
             lines = " ".join(line.strip() for line in str(error).splitlines())
-            raise ValueError(f"the checkpoint is of another model or optimizer: {lines[:300]}") from error
+            raise ValueError(f"it is of another model or optimizer: {lines[:300]}") from error
         if saved["scaler"] and self.scaler.is_enabled():
             self.scaler.load_state_dict(saved["scaler"])
         self.step, self.metric = saved["step"], saved["metric"]
         self.best, self.best_step = saved["best"], saved["best_step"]
-        self.extra.update({key: value for key, value in saved.items() if key not in OWN_KEYS})
-        if len(saved["rng"]) == distributed.world_size():
-            set_random_state(saved["rng"][distributed.rank()])
+        self.extra = {**{key: value for key, value in saved.items() if key not in OWN_KEYS}, **self.extra}
 
 
 def moving_average(model: nn.Module, decay: float) -> AveragedModel:
@@ -99,25 +113,3 @@ def moving_average(model: nn.Module, decay: float) -> AveragedModel:
     if not 0 < decay < 1:
         raise ValueError(f"the decay of a moving average must be between 0 and 1, got {decay}")
     return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
-
-
-def random_state() -> dict:
-    """The random number generators of torch (CPU and this process's GPU), numpy and Python."""
-    kind, keys, position, has_gauss, gauss = np.random.get_state()
-    return {
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
-        "numpy": (kind, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, gauss),
-        "python": random.getstate(),
-    }
-
-
-def set_random_state(saved: dict) -> None:
-    """Put the generators where `random_state` found them."""
-    torch.set_rng_state(saved["torch"])
-    if saved["cuda"] is not None and torch.cuda.is_available():
-        torch.cuda.set_rng_state(saved["cuda"])
-    kind, keys, *rest = saved["numpy"]
-    np.random.set_state((kind, keys.numpy().astype(np.uint32), *rest))
-    version, numbers, gauss = saved["python"]
-    random.setstate((version, tuple(numbers), gauss))
