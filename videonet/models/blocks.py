@@ -100,10 +100,10 @@ class Bottleneck(Residual):
     """1x1 down, 3x3, 1x1 up (He et al. 2015, section 4.1). Keys: conv1, bn1, conv2, bn2 (or mix), conv3, bn3.
 
     groups: of the 3x3 (ResNeXt); depthwise when it equals the width.
-    time_at: "pointwise" makes the first convolution t x 1 x 1 (I3D, SlowFast), "spatial" the second t x 3 x 3 (CSN, X3D).
+    time_at: "pointwise" makes the first convolution t x 1 x 1 (I3D), "spatial" the second t x 3 x 3 (CSN, X3D).
     stride_on: "spatial" strides the 3x3, "pointwise" the first 1x1 (the original release).
     mix: makes what replaces conv2 - bn2 - act, from (nd, width, stride=, t=, t_stride=, dilation=).
-    act2: the activation behind bn2 where it differs from `act`.
+    act2: the activation behind bn2 where it differs from `act`. The slot `gate2` stands before it (X3D).
     """
 
     def __init__(
@@ -123,6 +123,7 @@ class Bottleneck(Residual):
         mix: Mix | None = None,
         gate: Gate | None = None,
         act: Act = relu,
+        act2: Act | None = None,
         shortcut: Shortcut = projection,
         drop_path: float = 0.0,
     ) -> None:
@@ -142,7 +143,8 @@ class Bottleneck(Residual):
             self.mix = None
             self.conv2 = nd.conv(width, width, 3, groups=groups, **space, **time)
             self.bn2 = nd.norm(width)
-            self.act2 = act(width)
+            self.gate2: nn.Module = nn.Identity()
+            self.act2 = (act2 or act)(width)
         self.conv3 = nd.conv(width, c_out, 1)
         self.bn3 = nd.norm(c_out, zero=True)
         if gate:
@@ -153,5 +155,5 @@ class Bottleneck(Residual):
     def branch(self, x: torch.Tensor) -> torch.Tensor:
         """1x1 - 3x3 (or mix) - 1x1."""
         x = self.act1(self.bn1(self.conv1(x)))
-        x = self.mix(x) if self.mix is not None else self.act2(self.bn2(self.conv2(x)))
+        x = self.mix(x) if self.mix is not None else self.act2(self.gate2(self.bn2(self.conv2(x))))
         return self.bn3(self.conv3(x))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torchvision.ops import roi_align
 
 from videonet.layers.nd import pool_global
 
@@ -52,3 +53,88 @@ class Classify(nn.Module):
         """Logits at every position of a window x window square of the maps, (B, positions, num_classes)."""
         pooled = torch.cat([pool_windows(x, window) for x in pathways], 1)
         return self.fc(self.dropout(pooled.transpose(1, 2)))
+
+
+class Projected(nn.Module):
+    """Global mean, a linear layer and ReLU, dropout, a linear layer (X3D, table 1: pool, conv5b, fc). Keys: lin, fc.
+
+    hidden: channels between the two linear layers; the first has no bias. Other arguments: see `Classify`.
+    """
+
+    def __init__(
+        self,
+        channels: Sequence[int],
+        num_classes: int,
+        *,
+        hidden: int = 2048,
+        dropout: float = 0.5,
+        init_std: float = 0.01,
+    ) -> None:
+        super().__init__()
+        self.lin = nn.Linear(sum(channels), hidden, bias=False)
+        nn.init.kaiming_normal_(self.lin.weight, mode="fan_out")
+        self.dropout = nn.Dropout(dropout)
+        self.fc = nn.Linear(hidden, num_classes)
+        nn.init.normal_(self.fc.weight, std=init_std)
+        nn.init.zeros_(self.fc.bias)
+
+    def forward(self, pathways: Sequence[torch.Tensor]) -> torch.Tensor:
+        """The last map of each pathway, (B, C, [T,] H, W) -> logits (B, num_classes)."""
+        return self.project(torch.cat([pool_global(x) for x in pathways], 1))
+
+    def dense(self, pathways: Sequence[torch.Tensor], window: int) -> torch.Tensor:
+        """Logits at every position of a window x window square of the maps, (B, positions, num_classes)."""
+        return self.project(torch.cat([pool_windows(x, window) for x in pathways], 1).transpose(1, 2))
+
+    def project(self, x: torch.Tensor) -> torch.Tensor:
+        """(..., C) -> (..., num_classes)."""
+        return self.fc(self.dropout(F.relu(self.lin(x))))
+
+
+class Roi(nn.Module):
+    """Actions of people in boxes: mean over time, RoIAlign, max over the box, linear (SlowFast, section 5.1). Keys: fc.
+
+    stride: pixels of the input for one position of the map (16 with a dilated res5). resolution: side of the aligned
+    map. aligned: shift the grid by half a pixel; the models ported from Caffe2 were trained without.
+    """
+
+    def __init__(
+        self,
+        channels: Sequence[int],
+        num_classes: int,
+        *,
+        dropout: float = 0.5,
+        init_std: float = 0.01,
+        stride: int = 16,
+        resolution: int = 7,
+        aligned: bool = True,
+    ) -> None:
+        super().__init__()
+        self.stride, self.resolution, self.aligned = stride, resolution, aligned
+        self.dropout = nn.Dropout(dropout)
+        self.fc = nn.Linear(sum(channels), num_classes)
+        nn.init.normal_(self.fc.weight, std=init_std)
+        nn.init.zeros_(self.fc.bias)
+
+    def forward(self, pathways: Sequence[torch.Tensor], boxes: torch.Tensor | None = None) -> torch.Tensor:
+        """The last map of each pathway and boxes (N, 5) [item, x1, y1, x2, y2] in pixels -> logits (N, num_classes)."""
+        if boxes is None:
+            raise ValueError("a detection network takes boxes: model(clip, boxes), (N, 5) [item, x1, y1, x2, y2]")
+        return self.fc(self.dropout(torch.cat([self.pool(x, boxes) for x in pathways], 1)))
+
+    def dense(self, pathways: Sequence[torch.Tensor], window: int) -> torch.Tensor:
+        """Always the error of missing boxes: a detection head has no scores of a whole clip."""
+        return self(pathways)
+
+    def pool(self, x: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
+        """(B, C, [T,] H, W) and (N, 5) -> (N, C)."""
+        x = x.mean(2) if x.dim() == 5 else x
+        regions = roi_align(
+            x,
+            boxes.to(x.dtype),
+            (self.resolution, self.resolution),
+            spatial_scale=1 / self.stride,
+            sampling_ratio=0,
+            aligned=self.aligned,
+        )
+        return regions.amax((2, 3))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import nn
@@ -14,6 +15,7 @@ from videonet.layers.nd import Nd
 from videonet.models.network import Variant
 from videonet.models.pathway import Kernels, Pathway, kernels
 from videonet.models.trunk import check_input
+from videonet.models.video.context import place_non_local
 from videonet.models.video.resnet3d import VIDEO, find_family
 
 FUSIONS = ("concat", "sum")
@@ -73,6 +75,7 @@ def slowfast(
     t_blocks: Sequence[int | Sequence[int]] = (),
     output_stride: int = 32,
     scale: float = 1.0,
+    non_local: Mapping[str, Any] | None = None,
 ) -> SlowFast:
     """The backbone of SlowFast.
 
@@ -83,13 +86,15 @@ def slowfast(
     t: the slow pathway's temporal kernels in res2 .. res5; the fast one has 3 everywhere and 5 in its stem (table 1).
     t_blocks: blocks of each stage that may have a temporal kernel, or (slow, fast) pairs of them; () for all.
     output_stride: 32, or 16 for detection. scale: multiplies every width.
+    non_local: {at, mode, pool, groups} of non-local blocks in the slow pathway; see `place_non_local`.
     """
     if fusion not in FUSIONS:
         raise ValueError(f"fusion is {fusion!r}; it must be one of {', '.join(FUSIONS)}")
     base = find_family(family, depth)
     slow_blocks, fast_blocks = split_pairs(t_blocks)
     fast = Pathway(stem_t=5, t=(3, 3, 3, 3), t_blocks=fast_blocks, scale=scale / beta_inv, output_stride=output_stride)
-    slow = Pathway(t=kernels(t), t_blocks=slow_blocks, scale=scale, output_stride=output_stride)
+    context = place_non_local(non_local)
+    slow = Pathway(t=kernels(t), t_blocks=slow_blocks, scale=scale, output_stride=output_stride, **context)
     fast_trunk = (find_family(fast_family, depth) if fast_family else base).backbone(nd, pathway=fast)
     sources = [fast_trunk.stem_channels, *fast_trunk.channels[:-1]]
     if fusion == "concat":
@@ -110,20 +115,26 @@ def split_pairs(blocks: Sequence[int | Sequence[int]]) -> tuple[tuple[int, ...],
     return tuple(p[0] for p in pairs), tuple(p[1] for p in pairs)
 
 
-def _variant(depth: int, alpha: int, frames: int, kernel: int, t_blocks: tuple[int, ...] = ()) -> Variant:
-    settings = {"depth": depth, "alpha": alpha, "fusion_kernel": kernel, "t_blocks": t_blocks}
+R101_50 = (3, 4, 6, 3)
+NLN_R50 = {"non_local": {"at": ((), (1, 3), (1, 3, 5), ()), "mode": "dot_product"}}
+NLN_R101 = {"non_local": {"at": ((), (), (6, 13, 20), ()), "mode": "dot_product"}}
+
+
+def _variant(depth: int, alpha: int, frames: int, kernel: int, **more: Any) -> Variant:
+    settings = {"depth": depth, "alpha": alpha, "fusion_kernel": kernel, **more}
     doc = f"SlowFast, R{depth} (Feichtenhofer et al. 2019, table 1)."
     return Variant(slowfast, settings, nd=VIDEO, input=(3, frames, 224, 224), num_classes=400, doc=doc)
 
-
-R101_50 = (3, 4, 6, 3)
 
 VARIANTS = {
     "slowfast_4x16_r50": _variant(50, 8, 32, 5),
     "slowfast_8x8_r18": _variant(18, 4, 32, 7),
     "slowfast_8x8_r50": _variant(50, 4, 32, 7),
     "slowfast_8x8_r101": _variant(101, 4, 32, 5),
-    "slowfast_16x8_r101": _variant(101, 4, 64, 5, R101_50),
+    "slowfast_16x8_r101": _variant(101, 4, 64, 5, t_blocks=R101_50),
+    "slowfast_nln_4x16_r50": _variant(50, 8, 32, 5, **NLN_R50),
+    "slowfast_nln_8x8_r50": _variant(50, 4, 32, 5, **NLN_R50),
+    "slowfast_nln_16x8_r101": _variant(101, 4, 64, 5, t_blocks=R101_50, **NLN_R101),
 }
 
 FAMILIES = {"slowfast": Variant(slowfast, nd=VIDEO, num_classes=400, doc="SlowFast (Feichtenhofer et al. 2019).")}
