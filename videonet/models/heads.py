@@ -58,7 +58,7 @@ class Classify(nn.Module):
 class Projected(nn.Module):
     """Global mean, a linear layer and ReLU, dropout, a linear layer (X3D, table 1: pool, conv5b, fc). Keys: lin, fc.
 
-    hidden: channels between the two linear layers; the first has no bias. Other arguments: see `Classify`.
+    hidden: channels between the two linear layers; hidden_bias: of the first (GhostNet has one). Others: see `Classify`.
     """
 
     def __init__(
@@ -67,12 +67,15 @@ class Projected(nn.Module):
         num_classes: int,
         *,
         hidden: int = 2048,
+        hidden_bias: bool = False,
         dropout: float = 0.5,
         init_std: float = 0.01,
     ) -> None:
         super().__init__()
-        self.lin = nn.Linear(sum(channels), hidden, bias=False)
+        self.lin = nn.Linear(sum(channels), hidden, bias=hidden_bias)
         nn.init.kaiming_normal_(self.lin.weight, mode="fan_out")
+        if hidden_bias:
+            nn.init.zeros_(self.lin.bias)
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(hidden, num_classes)
         nn.init.normal_(self.fc.weight, std=init_std)
