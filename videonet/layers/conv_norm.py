@@ -10,7 +10,7 @@ from videonet.layers.nd import Nd
 
 
 class ConvNorm(nn.Module):
-    """conv - bn [- act]; the settings of `Nd.conv` pass through. Keys: `conv`, `bn`."""
+    """conv - bn [- act]; the settings of `Nd.conv` and `Nd.norm` pass through. Keys: `conv`, `bn`."""
 
     def __init__(
         self,
@@ -25,10 +25,11 @@ class ConvNorm(nn.Module):
         dilation: int = 1,
         groups: int = 1,
         act: Act | None = None,
+        zero: bool = False,
     ) -> None:
         super().__init__()
         self.conv = nd.conv(c_in, c_out, kernel, stride, t=t, t_stride=t_stride, dilation=dilation, groups=groups)
-        self.bn = nd.norm(c_out)
+        self.bn = nd.norm(c_out, zero=zero)
         self.act = act(c_out) if act else nn.Identity()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
