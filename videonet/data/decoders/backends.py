@@ -86,8 +86,7 @@ def version_of(backend: str) -> str:
 
 def root_cause(error: BaseException) -> str:
     """The line that says why a library does not load: loaders that try several FFmpeg releases bury it."""
-    while error.__cause__ is not None:
-        error = error.__cause__
+    error = _deepest(error)
     text = str(error) or type(error).__name__
     lines = dict.fromkeys(re.findall(r"^\w*(?:Error|Exception): (.+)$", text, re.MULTILINE))
     causes = [line for line in lines if not line.startswith("Could not load")]
@@ -97,6 +96,13 @@ def root_cause(error: BaseException) -> str:
     return other[0] if other else f"{type(error).__name__}: {text.strip().splitlines()[0]}"
 
 
+def _deepest(error: BaseException) -> BaseException:
+    """The error that an error was raised from, and so on."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
 def available_backends() -> dict[str, str]:
     """Each backend with its version, or with the whole error that keeps it from working here."""
     found = {}
@@ -104,6 +110,7 @@ def available_backends() -> dict[str, str]:
         try:
             found[backend] = works(backend)
         except Exception as error:  # a report of whatever is wrong
+            error = _deepest(error)
             found[backend] = f"{type(error).__name__}: {error}"
     return found
 
@@ -120,12 +127,15 @@ def diagnose(video: str | os.PathLike | bytes) -> list[dict[str, object]]:
 def _row(backend: str, video: str | os.PathLike | bytes) -> dict[str, object]:
     row: dict[str, object] = {"backend": backend, "ok": False, "version": "", "ffmpeg": "", "error": ""}
     try:
-        row["version"] = works(backend)
-        row["ffmpeg"] = _ffmpeg_of(backend)
+        row["version"], row["ffmpeg"] = works(backend), _ffmpeg_of(backend)
+    except Exception as error:  # a report of whatever is wrong
+        return {**row, "error": root_cause(error)}
+    try:
         source = locate(video)
         module = import_module(f"videonet.data.decoders.{backend}")
+        reader_class = FramesReader if source.folder else getattr(module, _READERS[backend])
         begin = time.perf_counter()
-        reader = FramesReader(source) if source.folder else getattr(module, _READERS[backend])(source)
+        reader = reader_class(source)
         try:
             indices = np.linspace(0, reader.num_frames - 1, 16).round().astype(np.int64)
             reader.read_many([(indices, None)])
@@ -136,8 +146,6 @@ def _row(backend: str, video: str | os.PathLike | bytes) -> dict[str, object]:
             reader.close()
     except VideoError as error:
         row["error"] = str(error)
-    except Exception as error:  # a report of whatever is wrong
-        row["error"] = f"{type(error).__name__}: {error}"
     return row
 
 

@@ -48,6 +48,11 @@ class PyavReader:
         return self._counted.num_frames if self._counted else self._film.num_frames
 
     @property
+    def exact(self) -> bool:
+        """Whether packets tell which frames they show."""
+        return self._counted is None
+
+    @property
     def times(self) -> np.ndarray:
         return self._counted.times if self._counted else self._film.times
 

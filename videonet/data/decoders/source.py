@@ -68,6 +68,13 @@ class Source:
             return io.BytesIO(self.data)
         return Section(*self.member) if self.member else None
 
+    def content(self) -> bytes:
+        """All the bytes."""
+        if self.data is not None:
+            return self.data
+        with self.open() or open(self.path, "rb") as file:
+            return file.read()
+
 
 def locate(video: str | os.PathLike | bytes) -> Source:
     """The source that a path, `archive.tar#member`, an address or the bytes themselves name.
