@@ -198,6 +198,14 @@ def nest(flat: Mapping[str, Any]) -> CfgNode:
     return node
 
 
+def flat(node: Mapping[str, Any]) -> dict[str, Any]:
+    """A config as dotted keys."""
+    keys = {key: value for key, value in node.items() if not isinstance(value, CfgNode)}
+    return keys | {
+        f"{s}.{k}": thaw(v) for s, keys in node.items() if isinstance(keys, CfgNode) for k, v in keys.items()
+    }
+
+
 def arguments(section: Mapping[str, Any], function: Callable[..., Any]) -> dict[str, Any]:
     """The keyword arguments that a section holds for a function."""
     return {key.lower(): thaw(section[key]) for key in schema(function) if key in section}

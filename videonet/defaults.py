@@ -40,7 +40,7 @@ KEYS: dict[str, tuple[Any, str]] = {
     "DATA.SAMPLING_RATE": (8, "frames of the video from one frame of the clip to the next"),
     "DATA.TARGET_FPS": (30.0, "frame rate at which SAMPLING_RATE counts; other videos are sampled to match"),
     "DATA.SHORT_POLICY": ("repeat_last", "videos shorter than a clip: repeat_last, loop or error"),
-    "DATA.TEST_SPAN": ("published", "test views start at i / N of the rest (published) or reach the end (to_end)"),
+    "DATA.TEST_SPAN": ("published", "where test views start: published (i / N of the room), offset (USE_OFFSET_SAMPLING) or to_end"),
     "DATA.MEAN": ([0.45, 0.45, 0.45], "mean of the pixels in 0..1, red green blue"),
     "DATA.STD": ([0.225, 0.225, 0.225], "standard deviation of the pixels in 0..1, red green blue"),
     "DATA.REVERSE_INPUT_CHANNEL": (False, "give the network blue green red (weights made with OpenCV frames)"),

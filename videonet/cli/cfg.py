@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import inspect
 import json
+import math
+from typing import Any
 
 EXAMPLES = {
     "cfg": "examples:\n  videonet cfg keys MODEL\n  videonet cfg keys MODEL.NAME=slowfast\n"
@@ -81,11 +83,50 @@ def _first_line(function: object) -> str:
 def run_explain(args: argparse.Namespace) -> int:
     """Print the arithmetic of a config."""
     from videonet.build import load_config
-    from videonet.run import explain
 
     facts = explain(load_config(args.cfg, args.overrides), processes=args.processes, clips=args.clips)
     print(json.dumps(facts, indent=1) if args.json else "\n".join(f"{k:<28} {v}" for k, v in facts.items()))
     return 0
+
+
+def explain(cfg: Any, *, processes: int = 1, clips: int = 0) -> dict[str, object]:
+    """The arithmetic of a config in numbers: batches, steps, learning rates, frames and seconds of a clip."""
+    from videonet import build
+
+    clips = clips or len(build.build_records(cfg, "train"))
+    if cfg.TRAIN.BATCH_SIZE % processes:
+        raise ValueError(f"TRAIN.BATCH_SIZE {cfg.TRAIN.BATCH_SIZE} does not divide by {processes} processes")
+    schedule = build.build_schedule(cfg, clips // cfg.TRAIN.BATCH_SIZE)
+    part = cfg.TRAIN.BATCH_SIZE // processes
+    per_epoch = clips // cfg.TRAIN.BATCH_SIZE
+    warmup = round(cfg.SOLVER.WARMUP_EPOCHS * per_epoch)
+    span = cfg.DATA.NUM_FRAMES * cfg.DATA.SAMPLING_RATE
+    rates = {f"lr at epoch {e:g}": schedule.lr(round(e * per_epoch)) for e in lr_epochs(cfg)}
+    return {
+        "global batch": cfg.TRAIN.BATCH_SIZE,
+        "processes": processes,
+        "clips per process and step": part,
+        "clips per forward pass": math.ceil(part / cfg.TRAIN.ACCUMULATE),
+        "clips behind a norm's statistics": math.ceil(part / cfg.TRAIN.ACCUMULATE / cfg.BN.NUM_SPLITS),
+        "training videos": clips,
+        "steps per epoch": per_epoch,
+        "epochs": cfg.SOLVER.MAX_EPOCH,
+        "steps": schedule.steps,
+        "warm-up steps": warmup,
+        **rates,
+        "frames of a clip": cfg.DATA.NUM_FRAMES,
+        "span of a clip in frames": f"{span} at {cfg.DATA.TARGET_FPS:g} fps",
+        "span of a clip in seconds": round(span / cfg.DATA.TARGET_FPS, 3) if cfg.DATA.TARGET_FPS else None,
+        "training crop": cfg.DATA.TRAIN_CROP_SIZE,
+        "test clips of a video": cfg.TEST.NUM_ENSEMBLE_VIEWS,
+        "test crops of a clip": f"{cfg.TEST.NUM_SPATIAL_CROPS} of {cfg.DATA.TEST_CROP_SIZE}",
+    }
+
+
+def lr_epochs(cfg: Any) -> list[float]:
+    """Epochs at which `explain` tells the learning rate."""
+    end = cfg.SOLVER.MAX_EPOCH
+    return sorted({0, float(cfg.SOLVER.WARMUP_EPOCHS), end / 4, end / 2, 3 * end / 4})
 
 
 def run_diff(args: argparse.Namespace) -> int:

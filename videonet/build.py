@@ -1,0 +1,281 @@
+"""The tables of everything that a config can name, and the functions that build it: the one file that knows all."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from fvcore.common.config import CfgNode
+from torch import nn
+
+from videonet import config, distributed
+from videonet.data import augmentation, kinetics, sampling, transforms
+from videonet.data.clips import ClipShape, TrainClips, ValClips, ViewClips
+from videonet.data.loader import EvalLoader, TrainLoader, Workers
+from videonet.data.records import Records
+from videonet.data.video import Video
+from videonet.defaults import CALLS
+from videonet.engine import optim, schedule, task
+from videonet.evaluation.mean_ap import MeanAP
+from videonet.evaluation.topk import TopK
+from videonet.layers.nd import Nd
+from videonet.models import image, video
+from videonet.models.count import count_macs, count_params
+from videonet.models.heads import Classify
+from videonet.models.network import Network, Variant, last_channels, window_of
+from videonet.suggest import suggest
+
+NETWORKS: dict[str, Variant] = {**image.VARIANTS, **video.VARIANTS}
+FAMILIES: dict[str, Variant] = {**image.FAMILIES, **video.FAMILIES}
+VARIANTS: dict[str, Variant] = {**FAMILIES, **NETWORKS}
+
+MODELS = {name: partial(variant.build, **variant.settings) for name, variant in VARIANTS.items()}
+HEADS: dict[str, Callable[..., nn.Module]] = {"classify": Classify}
+DATASETS: dict[str, Callable[..., Records]] = {"kinetics": kinetics.read_split}
+TASKS = {
+    "classification": task.Classification,
+    "multi_label": task.MultiLabel,
+    "action_detection": task.ActionDetection,
+}
+OPTIMIZERS = {"sgd": optim.sgd, "adam": optim.adam, "adamw": optim.adamw, "lars": optim.lars}
+SCHEDULES = {
+    "cosine": schedule.cosine,
+    "steps": schedule.steps_with_relative_lrs,
+    "linear": schedule.linear,
+    "constant": schedule.constant,
+}
+
+
+def tables_of(names: Mapping[str, str]) -> dict[str, config.Table]:
+    """Section -> table; the head without a name is the one that the network of MODEL.NAME was published with."""
+    variant = VARIANTS.get(names.get("MODEL", ""))
+    own = partial(variant.head, **variant.head_settings) if variant else Classify
+    tables = (MODELS, {"": own, **HEADS}, DATASETS, TASKS, OPTIMIZERS, SCHEDULES)
+    return dict(zip(CALLS, tables))
+
+
+def load_config(path: str | Path, overrides: Sequence[Any] = ()) -> CfgNode:
+    """The complete, frozen config of a YAML file and `KEY VALUE` overrides."""
+    return config.load(path, overrides, tables=tables_of)
+
+
+# networks
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """Names of the networks that `create` knows, by a pattern such as "sknet*"."""
+    return sorted(fnmatch.filter(NETWORKS, pattern))
+
+
+def find_network(name: str) -> Variant:
+    """The network of that name."""
+    if name not in NETWORKS:
+        raise ValueError(f"there is no network {name!r}{suggest(name, NETWORKS)} (list_models() names them all)")
+    return NETWORKS[name]
+
+
+def create(name: str, num_classes: int | str | None = "published", **settings: Any) -> nn.Module:
+    """A network by name: `create("slowfast_8x8_r50", num_classes=400)`; None gives the backbone alone.
+
+    settings: `norm`, `nd`, `dropout`, `crop`, `activation`, and the arguments of the family (`Variant.__call__`).
+    """
+    return find_network(name)(num_classes, **settings)
+
+
+def build_model(cfg: CfgNode, num_classes: int = 0) -> Network:
+    """The network of a config; `num_classes` is used where MODEL.NUM_CLASSES is 0."""
+    num_classes = cfg.MODEL.NUM_CLASSES or num_classes
+    if num_classes < 1:
+        raise ValueError(
+            "MODEL.NUM_CLASSES is 0 and the data names no classes: set it, or put classes.txt beside the lists"
+        )
+    backbone = config.call(cfg.MODEL, MODELS, build_nd(cfg))
+    heads = tables_of({"MODEL": cfg.MODEL.NAME})["HEAD"]
+    head = config.call(cfg.HEAD, heads, last_channels(backbone), num_classes)
+    activation = "softmax" if cfg.TASK.NAME == "classification" else "sigmoid"
+    return Network(backbone, head, activation=activation, window=window_of(backbone, cfg.DATA.TRAIN_CROP_SIZE))
+
+
+def build_nd(cfg: CfgNode) -> Nd:
+    """The layer factory of a config: the network's published one with what the BN section says."""
+    nd = VARIANTS[cfg.MODEL.NAME].nd
+    return replace(nd, norm_policy=cfg.BN.NORM_TYPE, zero_init=cfg.BN.ZERO_INIT, bn_eps=cfg.BN.EPS or nd.bn_eps)
+
+
+def describe(name: str, size: int | None = None) -> dict:
+    """name, params, gmacs, input and stages of a named network, at its published input or a square of `size`."""
+    variant = find_network(name)
+    with torch.device("meta"):
+        model = variant()
+    return {"name": name, **measure(model, resize(variant.input, size))}
+
+
+def describe_config(cfg: CfgNode, size: int | None = None) -> dict:
+    """The same for the network of a config, at its test crop."""
+    with torch.device("meta"):
+        model = build_model(cfg, num_classes=1000)
+    frames = (cfg.DATA.NUM_FRAMES,) if VARIANTS[cfg.MODEL.NAME].dims == 3 else ()
+    crop = cfg.DATA.TEST_CROP_SIZE
+    return {"name": cfg.MODEL.NAME, **measure(model, resize((3, *frames, crop, crop), size))}
+
+
+def resize(input_size: Sequence[int], side: int | None) -> list[int]:
+    """An input size with another side."""
+    return [*input_size[:-2], side, side] if side else list(input_size)
+
+
+def measure(model: nn.Module, input_size: Sequence[int]) -> dict:
+    """params, gmacs (conv + linear, one multiply-add is 1) and the stages of a network on the meta device."""
+    macs = count_macs(model, input_size)
+    parts = [("", model.backbone), ("", model)] if isinstance(model, Network) else [("", model)]
+    modules = {name: module for _, parent in parts for name, module in parent.named_modules()}
+    stages = [
+        {"name": name, "params": count_params(modules[name]), "gmacs": value / 1e9}
+        for name, value in macs.stages.items()
+    ]
+    return {"params": count_params(model), "gmacs": macs.total / 1e9, "input": list(input_size), "stages": stages}
+
+
+# data
+
+
+def build_records(cfg: CfgNode, split: str) -> Records:
+    """The list of a split ("train", "val" or "test")."""
+    if not cfg.DATA.PATH_TO_DATA_DIR:
+        raise ValueError("DATA.PATH_TO_DATA_DIR is empty: give the folder with train.csv and val.csv")
+    classes = cfg.MODEL.NUM_CLASSES
+    given = {"prefix": cfg.DATA.PATH_PREFIX, "num_classes": classes, "training": split == "train"}
+    records = config.call(cfg.DATA, DATASETS, cfg.DATA.PATH_TO_DATA_DIR, split, **given)
+    if cfg.DATA.CLASS_NAMES:
+        names = kinetics.read_classes(cfg.DATA.CLASS_NAMES)
+        if names is None:
+            raise ValueError(f"DATA.CLASS_NAMES: there is no file {cfg.DATA.CLASS_NAMES}")
+        records = replace(records, classes=names)
+    return records
+
+
+def build_train_loader(cfg: CfgNode, records: Records) -> TrainLoader:
+    """Random clips of the training list, this process's share of each global batch."""
+    dataset = TrainClips(
+        records,
+        ClipShape(cfg.DATA.NUM_FRAMES, cfg.DATA.SAMPLING_RATE, cfg.DATA.TRAIN_CROP_SIZE),
+        sample=partial(sampling.random_clip, target_fps=cfg.DATA.TARGET_FPS, short=cfg.DATA.SHORT_POLICY),
+        crop=build_crop(cfg),
+        flip=0.5 if cfg.DATA.RANDOM_FLIP else 0.0,
+        repeats=cfg.AUG.NUM_SAMPLE,
+        seed=cfg.SEED,
+        open_video=partial(Video, backend=cfg.DATA.DECODING_BACKEND),
+    )
+    return TrainLoader(
+        dataset,
+        cfg.TRAIN.BATCH_SIZE,
+        seed=cfg.SEED,
+        rank=distributed.rank(),
+        world_size=distributed.world_size(),
+        max_bad=cfg.DATA.MAX_BAD,
+        workers=Workers(cfg.DATA_LOADER.NUM_WORKERS, timeout=cfg.DATA_LOADER.TIMEOUT),
+    )
+
+
+def build_crop(cfg: CfgNode) -> Callable:
+    """The training crop: random resized where the relative scales are given, else scale jitter."""
+    area, aspect = cfg.DATA.TRAIN_JITTER_SCALES_RELATIVE, cfg.DATA.TRAIN_JITTER_ASPECT_RELATIVE
+    if area:
+        return partial(transforms.random_resized_crop, area=tuple(area), aspect=tuple(aspect or (3 / 4, 4 / 3)))
+    scales = tuple(cfg.DATA.TRAIN_JITTER_SCALES)
+    return partial(transforms.random_crop, scales=scales, inverse=cfg.DATA.INV_UNIFORM_SAMPLE)
+
+
+def build_eval_loader(cfg: CfgNode, records: Records, *, views: bool) -> EvalLoader:
+    """Every row once: its centre clip (validation), or with `views` the frames of all its test views."""
+    shape = ClipShape(cfg.DATA.NUM_FRAMES, cfg.DATA.SAMPLING_RATE, cfg.DATA.TEST_CROP_SIZE)
+    open_video = partial(Video, backend=cfg.DATA.DECODING_BACKEND)
+    time = {"target_fps": cfg.DATA.TARGET_FPS, "short": cfg.DATA.SHORT_POLICY}
+    if views:
+        sample = partial(sampling.clip_views, views=cfg.TEST.NUM_ENSEMBLE_VIEWS, spans=cfg.DATA.TEST_SPAN, **time)
+        dataset = ViewClips(records, shape, sample=sample, crops=cfg.TEST.NUM_SPATIAL_CROPS, open_video=open_video)
+    else:
+        sample = partial(sampling.clip_views, views=1, spans="to_end", **time)
+        dataset = ValClips(records, shape, sample=sample, open_video=open_video)
+    return EvalLoader(
+        dataset,
+        1 if views else max(1, cfg.TRAIN.BATCH_SIZE // distributed.world_size()),
+        rank=distributed.rank(),
+        world_size=distributed.world_size(),
+        workers=Workers(cfg.DATA_LOADER.NUM_WORKERS, timeout=cfg.DATA_LOADER.TIMEOUT),
+    )
+
+
+def build_prepare(
+    cfg: CfgNode, device: torch.device, what: task.Task, *, classes: int = 0
+) -> Callable[[Mapping], tuple[tuple[torch.Tensor, ...], torch.Tensor]]:
+    """batch -> (what the network takes, what the loss compares with), on the device.
+
+    classes: with a number, clips are mixed as MIXUP says (training); 0 leaves them alone.
+    """
+    mixing = {"mixup_alpha": cfg.MIXUP.ALPHA, "cutmix_alpha": cfg.MIXUP.CUTMIX_ALPHA}
+    mixes = classes > 0 and any(mixing.values())
+
+    def prepare(batch: Mapping) -> tuple[tuple[torch.Tensor, ...], torch.Tensor]:
+        clip = transforms.prepare(
+            batch["clip"].to(device, non_blocking=True),
+            batch.get("flip"),
+            cfg.DATA.MEAN,
+            cfg.DATA.STD,
+            reverse_channels=cfg.DATA.REVERSE_INPUT_CHANNEL,
+        )
+        target = batch[what.target].to(device, non_blocking=True)
+        if mixes:
+            soft = target if target.ndim == 2 else augmentation.soft_labels(target, classes)
+            clip, target = augmentation.mix(clip, soft, np.random.default_rng(np.random.randint(2**31)), **mixing)
+        others = (batch[key].to(device, non_blocking=True) for key in what.inputs if key != "clip")
+        return (clip, *others), target
+
+    return prepare
+
+
+def build_metrics(what: task.Task) -> tuple[list, str]:
+    """The metrics of a task, and the figure that says which checkpoint is best."""
+    if isinstance(what, task.Classification):
+        return [TopK((1, 5))], "top1"
+    return [MeanAP()], "mAP"
+
+
+# training
+
+
+def build_task(cfg: CfgNode) -> task.Task:
+    """What is learned."""
+    return config.call(cfg.TASK, TASKS)
+
+
+def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
+    """The optimizer over the groups of parameters that the SOLVER and BN sections tell apart."""
+    groups = optim.parameter_groups(
+        model,
+        weight_decay=cfg.SOLVER.WEIGHT_DECAY,
+        norm_weight_decay=cfg.BN.WEIGHT_DECAY,
+        zero_1d=cfg.SOLVER.ZERO_WD_1D_PARAM,
+    )
+    return config.call(cfg.OPTIM, OPTIMIZERS, groups)
+
+
+def build_schedule(cfg: CfgNode, steps_per_epoch: int) -> schedule.Schedule:
+    """The learning rate of every step."""
+    rate = config.call(
+        cfg.SCHEDULE,
+        SCHEDULES,
+        base_lr=cfg.SOLVER.BASE_LR,
+        epochs=float(cfg.SOLVER.MAX_EPOCH),
+        warmup_epochs=cfg.SOLVER.WARMUP_EPOCHS,
+        warmup_start_lr=cfg.SOLVER.WARMUP_START_LR,
+    )
+    if cfg.SOLVER.REFERENCE_BATCH:
+        rate = schedule.scaled(rate, cfg.TRAIN.BATCH_SIZE, cfg.SOLVER.REFERENCE_BATCH)
+    return schedule.Even(rate, steps_per_epoch, cfg.SOLVER.MAX_EPOCH)
