@@ -35,7 +35,10 @@ def zero_padding(nd: Nd, c_in: int, c_out: int, stride: int, t_stride: int = 1) 
     if _same(c_in, c_out, stride, t_stride):
         return None
     if c_out < c_in:
-        raise ValueError(f"a zero-padded shortcut cannot go from {c_in} to {c_out} channels; use a projection")
+        raise ValueError(
+            f"a zero-padded shortcut (option A) cannot go from {c_in} to {c_out} channels; "
+            'use shortcut "B", or fusion "sum" in a SlowFast'
+        )
     return ZeroPadding(c_out - c_in, stride, t_stride)
 
 
@@ -86,11 +89,25 @@ def pool_projection(nd: Nd, c_in: int, c_out: int, stride: int, t_stride: int = 
     return None if _same(c_in, c_out, stride, t_stride) else PoolProjection(nd, c_in, c_out, stride, t_stride)
 
 
+class MaxPoolProjection(PoolProjection):
+    """A max pool 3x3, then a 1x1 convolution and norm (PyConv, Duta et al. 2020, as released). Keys: conv, bn."""
+
+    def __init__(self, nd: Nd, c_in: int, c_out: int, stride: int, t_stride: int = 1) -> None:
+        super().__init__(nd, c_in, c_out, stride, t_stride)
+        self.pool = nd.max_pool(3, stride, t=t_stride, t_stride=t_stride)
+
+
+def max_pool_projection(nd: Nd, c_in: int, c_out: int, stride: int, t_stride: int = 1) -> nn.Module | None:
+    """MaxPoolProjection where the shape changes."""
+    return None if _same(c_in, c_out, stride, t_stride) else MaxPoolProjection(nd, c_in, c_out, stride, t_stride)
+
+
 SHORTCUTS: dict[str, Shortcut] = {
     "A": zero_padding,
     "B": projection,
     "C": all_projections,
     "D": pool_projection,
+    "max": max_pool_projection,
     "none": no_shortcut,
 }
 

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 from torchvision.ops import roi_align
 
+from videonet.layers.linear_norm import vector_norm
 from videonet.layers.nd import pool_global
 
 
@@ -55,10 +56,39 @@ class Classify(nn.Module):
         return self.fc(self.dropout(pooled.transpose(1, 2)))
 
 
+class Normalised(Classify):
+    """Global mean of each pathway, a norm, dropout, one linear layer (SDA-xNet, Guo et al. 2024). Keys: bn, fc.
+
+    norm: "batch", "group" (one group: see `vector_norm`) or "none". Other arguments: see `Classify`.
+    """
+
+    def __init__(
+        self,
+        channels: Sequence[int],
+        num_classes: int,
+        *,
+        dropout: float = 0.0,
+        init_std: float = 0.01,
+        norm: str = "batch",
+    ) -> None:
+        super().__init__(channels, num_classes, dropout=dropout, init_std=init_std)
+        self.bn = vector_norm(sum(channels), norm)
+
+    def forward(self, pathways: Sequence[torch.Tensor]) -> torch.Tensor:
+        """The last map of each pathway, (B, C, [T,] H, W) -> logits (B, num_classes)."""
+        return self.fc(self.dropout(self.bn(torch.cat([pool_global(x) for x in pathways], 1))))
+
+    def dense(self, pathways: Sequence[torch.Tensor], window: int) -> torch.Tensor:
+        """Logits at every position of a window x window square of the maps, (B, positions, num_classes)."""
+        pooled = torch.cat([pool_windows(x, window) for x in pathways], 1).transpose(1, 2)
+        return self.fc(self.dropout(self.bn(pooled.flatten(0, 1)).unflatten(0, pooled.shape[:2])))
+
+
 class Projected(nn.Module):
     """Global mean, a linear layer and ReLU, dropout, a linear layer (X3D, table 1: pool, conv5b, fc). Keys: lin, fc.
 
-    hidden: channels between the two linear layers; hidden_bias: of the first (GhostNet has one). Others: see `Classify`.
+    hidden: channels between the two linear layers. hidden_bias: the first has a bias (GhostNet). Other arguments: see
+    `Classify`.
     """
 
     def __init__(

@@ -118,6 +118,8 @@ class Variant:
         if num_classes == "published":
             num_classes = self.num_classes
         head_settings = dict(self.head_settings) if dropout is None else {**self.head_settings, "dropout": dropout}
+        if "norm" in head_settings:  # a head that normalises has the network's norm
+            head_settings["norm"] = norm or nd.norm_policy
         head = self.head(last_channels(backbone), num_classes, **head_settings)
         return Network(backbone, head, activation=activation, window=window_of(backbone, crop or self.input[-1]))
 

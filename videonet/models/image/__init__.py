@@ -15,6 +15,7 @@ from videonet.models.image import prelu as _prelu
 from videonet.models.image import res2net as _res2net
 from videonet.models.image import resnet as _resnet
 from videonet.models.image import resnext as _resnext
+from videonet.models.image import sda as _sda
 from videonet.models.image import senet as _senet
 from videonet.models.image import shufflenet as _shufflenet
 from videonet.models.image import sknet as _sknet
@@ -29,6 +30,7 @@ VARIANTS: dict[str, Variant] = {
     **_res2net.VARIANTS,
     **_resnet.VARIANTS,
     **_resnext.VARIANTS,
+    **_sda.VARIANTS,
     **_senet.VARIANTS,
     **_shufflenet.VARIANTS,
     **_sknet.VARIANTS,
