@@ -1,4 +1,4 @@
-"""The AVA evaluator: laws of the metric, a slow reference that is the definition in loops, the switches of protocols."""
+"""The AVA evaluator: laws of the metric, a slow reference that is the definition in loops, switches of protocols."""
 
 import time
 

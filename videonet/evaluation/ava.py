@@ -254,6 +254,8 @@ def _statistics(truth: Truth, found: Detections, annotated: np.ndarray, per_clas
 def explain(statistics: Mapping) -> list[str]:
     """The reasons that the statistics give for a low result, a sentence each."""
     s, reasons = statistics, []
+    if not s["truth"]:
+        reasons.append("no annotation that counts is of a class of the label map: is it the map of these annotations?")
     if s["keyframes_with_both"] < 0.9 * s["keyframes_with_truth"]:
         reasons.append(
             f"only {s['keyframes_with_both']} of {s['keyframes_with_truth']} annotated keyframes have detections: "
