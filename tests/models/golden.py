@@ -15,45 +15,110 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from videonet.models.network import Network
-from videonet.models.video.resnet3d import VARIANTS as TRUNKS
-from videonet.models.video.slowfast import VARIANTS as SLOWFASTS
+from videonet.layers.nd import Nd
+from videonet.models.heads import Roi
+from videonet.models.image import VARIANTS as IMAGES
+from videonet.models.network import Network, last_channels
+from videonet.models.video import VARIANTS as VIDEOS
 
-VIDEO = {**TRUNKS, **SLOWFASTS}
+NETWORKS = {**IMAGES, **VIDEOS}
 FOLDER = "golden/pyslowfast"
 
 
 @dataclass(frozen=True)
 class Case:
-    """A file of published figures: the variant here and what it is called with."""
+    """A file of published figures: the variant here, what it is called with, and its detection head's settings."""
 
     file: str
     name: str
     settings: dict[str, Any] = field(default_factory=dict)
+    sigmoid: bool = False
+    boxes: dict[str, Any] | None = None
 
     def build(self, classes: int, **settings: Any) -> Network:
-        return VIDEO[self.name](classes, **{**self.settings, **settings}).eval()
+        """The network in evaluation mode."""
+        variant, settings = NETWORKS[self.name], {**self.settings, **settings}
+        if self.boxes is None:
+            activation = "sigmoid" if self.sigmoid else "softmax"
+            return variant(classes, activation=activation, **settings).eval()
+        backbone = variant.backbone(**{k: v for k, v in settings.items() if k != "crop"})
+        return Network(backbone, Roi(last_channels(backbone), classes, **self.boxes), activation="sigmoid").eval()
 
 
-R101_50_101 = {"t_blocks": (3, 4, (6, 23), 3)}
-R101_50_50 = {"t_blocks": (3, 4, 6, 3)}
+SLOWFAST = "slowfast_8x8_r50"
+T6_23 = {"t_blocks": (3, 4, (6, 23), 3)}
+T6 = {"t_blocks": (3, 4, 6, 3)}
+AVA = {"output_stride": 16}
+AVA_NLN = {**AVA, **T6, "non_local": {"at": ((), (), (6, 13, 20), ()), "mode": "dot_product", "pool": (2, 2, 2)}}
+PTV_EPS = Nd(3, bn_eps=1e-5)
+BARE = {"bare_shortcut": True}
+
 CASES = [
     Case("Kinetics__C2D_8x8_R50", "c2d_8x8_r50"),
+    Case("Kinetics__C2D_8x8_R50_IN1K", "c2d_8x8_r50"),
+    Case("Kinetics__C2D_NLN_8x8_R50", "c2d_nln_8x8_r50"),
+    Case("Kinetics__C2D_NLN_8x8_R50_IN1K", "c2d_nln_8x8_r50"),
     Case("Kinetics__I3D_8x8_R50", "i3d_8x8_r50"),
+    Case("Kinetics__I3D_8x8_R50_IN1K", "i3d_8x8_r50"),
     Case("Kinetics__I3D_8x8_R101", "i3d_8x8_r101"),
+    Case("Kinetics__I3D_NLN_8x8_R50", "i3d_nln_8x8_r50"),
+    Case("Kinetics__I3D_NLN_8x8_R50_IN1K", "i3d_nln_8x8_r50"),
+    Case("Kinetics__I3D_NLN_8x8_R101", "i3d_nln_8x8_r101"),
     Case("Kinetics__SLOW_4x16_R50", "slow_4x16_r50"),
     Case("Kinetics__SLOW_8x8_R50", "slow_8x8_r50"),
+    Case("Kinetics__SLOW_NLN_4x16_R50", "slow_nln_4x16_r50"),
+    Case("Kinetics__SLOW_NLN_8x8_R50", "slow_nln_8x8_r50"),
     Case("Kinetics__SLOWFAST_4x16_R50", "slowfast_4x16_r50"),
-    Case("Kinetics__SLOWFAST_8x8_R50", "slowfast_8x8_r50"),
-    Case("Kinetics__SLOWFAST_8x8_R50_stepwise_multigrid", "slowfast_8x8_r50"),
+    Case("Kinetics__SLOWFAST_8x8_R50", SLOWFAST),
+    Case("Kinetics__SLOWFAST_8x8_R50_stepwise", SLOWFAST),
+    Case("Kinetics__SLOWFAST_8x8_R50_stepwise_multigrid", SLOWFAST),
+    Case("Kinetics__SLOWFAST_NLN_4x16_R50", "slowfast_nln_4x16_r50"),
+    Case("Kinetics__SLOWFAST_NLN_8x8_R50", "slowfast_nln_8x8_r50"),
+    Case("Kinetics__X3D_XS", "x3d_xs"),
+    Case("Kinetics__X3D_S", "x3d_s"),
+    Case("Kinetics__X3D_M", "x3d_m"),
+    Case("Kinetics__X3D_L", "x3d_l"),
+    Case("Kinetics__c2__I3D_8x8_R50", "i3d_8x8_r50"),
+    Case("Kinetics__c2__I3D_NLN_8x8_R50", "i3d_nln_8x8_r50"),
+    Case("Kinetics__c2__SLOW_4x16_R50", "slow_4x16_r50"),
+    Case("Kinetics__c2__SLOW_8x8_R50", "slow_8x8_r50"),
+    Case("Kinetics__c2__SLOWFAST_4x16_R50", "slowfast_4x16_r50"),
+    Case("Kinetics__c2__SLOWFAST_8x8_R50", SLOWFAST),
     Case("Kinetics__c2__SLOWFAST_8x8_R101_101_101", "slowfast_8x8_r101"),
-    Case("Kinetics__c2__SLOWFAST_8x8_R101_50_101", "slowfast_8x8_r101", R101_50_101),
-    Case("Kinetics__c2__SLOWFAST_8x8_R101_50_50", "slowfast_8x8_r101", R101_50_50),
+    Case("Kinetics__c2__SLOWFAST_8x8_R101_50_101", "slowfast_8x8_r101", T6_23),
+    Case("Kinetics__c2__SLOWFAST_8x8_R101_50_50", "slowfast_8x8_r101", T6),
     Case("Kinetics__c2__SLOWFAST_16x8_R101_50_50", "slowfast_16x8_r101"),
-    Case("Charades__SLOWFAST_16x8_R50", "slowfast_8x8_r50"),
-    Case("Charades__SLOWFAST_16x8_R50_multigrid", "slowfast_8x8_r50", {"crop": 256}),
-    Case("SSv2__SLOWFAST_16x8_R50", "slowfast_8x8_r50"),
-    Case("SSv2__SLOWFAST_16x8_R50_multigrid", "slowfast_8x8_r50"),
+    Case("Kinetics__c2__SLOWFAST_NLN_16x8_R101_50_50", "slowfast_nln_16x8_r101"),
+    Case("Charades__SLOWFAST_16x8_R50", SLOWFAST, sigmoid=True),
+    Case("Charades__SLOWFAST_16x8_R50_multigrid", SLOWFAST, {"crop": 256}, sigmoid=True),
+    Case("SSv2__SLOWFAST_16x8_R50", SLOWFAST),
+    Case("SSv2__SLOWFAST_16x8_R50_multigrid", SLOWFAST),
+    Case("ImageNet__RES_R50", "resnet50"),
+    Case("AVA__SLOW_8x8_R50_SHORT", "slow_4x16_r50", AVA, boxes={}),
+    Case("AVA__SLOWFAST_32x2_R50_SHORT", SLOWFAST, AVA, boxes={}),
+    Case("AVA__c2__SLOW_8x8_R50", "slow_4x16_r50", AVA, boxes={"aligned": False}),
+    Case("AVA__c2__SLOWFAST_32x2_R50", SLOWFAST, AVA, boxes={"aligned": False}),
+    Case("AVA__c2__SLOWFAST_32x2_R101_50_50", "slowfast_8x8_r101", AVA_NLN, boxes={"aligned": False}),
+    Case("AVA__c2__SLOWFAST_32x2_R101_50_50_v2.1", "slowfast_8x8_r101", AVA_NLN, boxes={"aligned": False}),
+    Case("AVA__c2__SLOWFAST_64x2_R101_50_50", "slowfast_16x8_r101", AVA_NLN, boxes={"aligned": False}),
+    Case("Kinetics__pytorchvideo__C2D_8x8_R50", "c2d_8x8_r50"),
+    Case("Kinetics__pytorchvideo__CSN_32x2_R101", "ir_csn_101", {"nd": PTV_EPS}),
+    Case("Kinetics__pytorchvideo__I3D_8x8_R50", "i3d_8x8_r50"),
+    Case("Kinetics__pytorchvideo__R2PLUS1D_16x4_R50", "r2plus1d_50"),
+    Case("Kinetics__pytorchvideo__SLOW_4x16_R50", "slow_4x16_r50"),
+    Case("Kinetics__pytorchvideo__SLOW_8x8_R50", "slow_8x8_r50"),
+    Case("Kinetics__pytorchvideo__SLOWFAST_4x16_R50", "slowfast_4x16_r50"),
+    Case("Kinetics__pytorchvideo__SLOWFAST_8x8_R50", SLOWFAST),
+    Case("Kinetics__pytorchvideo__SLOWFAST_8x8_R101", "slowfast_8x8_r101"),
+    Case("Kinetics__pytorchvideo__SLOWFAST_16x8_R101_50_50", "slowfast_16x8_r101"),
+    Case("Kinetics__pytorchvideo__X3D_XS", "x3d_xs", BARE),
+    Case("Kinetics__pytorchvideo__X3D_S", "x3d_s", BARE),
+    Case("Kinetics__pytorchvideo__X3D_M", "x3d_m", BARE),
+    Case("Kinetics__pytorchvideo__X3D_L", "x3d_l", BARE),
+    Case("Charades__pytorchvideo__SLOW_8x8_R50", "slow_8x8_r50", sigmoid=True),
+    Case("Charades__pytorchvideo__SLOWFAST_8x8_R50", SLOWFAST, sigmoid=True),
+    Case("SSv2__pytorchvideo__SLOW_8x8_R50", "slow_8x8_r50"),
+    Case("SSv2__pytorchvideo__SLOWFAST_8x8_R50", SLOWFAST),
 ]
 
 
@@ -86,11 +151,13 @@ class NormCounter:
 
 
 def multiply_adds(model: Network, shape: list[int]) -> dict[str, int]:
-    """Multiply-adds of a dense test at that input: convolutions and linear layers, attention, batch norms."""
+    """Multiply-adds of a test at that input: convolutions and linear layers, attention, batch norms."""
+    shape = [*shape[:2], *shape[3:]] if getattr(model.backbone, "dims", 3) == 2 else shape
     clip = torch.empty(shape, device="meta")
+    boxes = torch.empty(1, 5, device="meta") if isinstance(model.head, Roi) else None
     norms = NormCounter(model)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model.scores(clip)
+        model.scores(clip, boxes)
     by_operator = {str(k).split(".")[-1]: v // 2 for k, v in counter.get_flop_counts()["Global"].items()}
     attention = by_operator.pop("bmm", 0)
     return {"conv_linear": sum(by_operator.values()), "attention": attention, "batch_norm": norms.total}

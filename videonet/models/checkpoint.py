@@ -116,7 +116,12 @@ def read_safetensors(path: Path) -> dict[str, Any]:
 
 
 def state_of(content: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    """The tensors of a file's content: unwrapped, without a wrapper's `module.` or `_orig_mod.` before the keys."""
+    """The tensors of a file's content: unwrapped, without a wrapper's `module.` or `_orig_mod.` before the keys.
+
+    A checkpoint of ours gives the moving average of the weights where it has one: what was evaluated.
+    """
+    if str(content.get("format", "")).startswith("videonet") and content.get("ema"):
+        return state_of({k: v for k, v in content["ema"].items() if k != "n_averaged"})
     for name in WRAPPERS:
         if isinstance(content.get(name), Mapping):
             return state_of(content[name])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,8 +108,9 @@ def place(
     report = Report(table.source, note=table.note)
     bare = not any(k.startswith("backbone.") for k in wanted)
     placed: dict[str, torch.Tensor] = {}
+    names = table.rename_all(state)
     for key, tensor in state.items():
-        ours = table.rename(key)
+        ours = names[key]
         if ours is None or key.endswith(COUNTER):
             continue
         if bare and ours.startswith("backbone."):
@@ -136,12 +136,19 @@ def place(
 
 
 def fit(tensor: torch.Tensor, shape: torch.Size) -> torch.Tensor | None:
-    """The tensor in that shape where only axes of length 1 differ (a 1x1 convolution and a linear layer)."""
+    """The tensor in that shape where they are the same kernel: linear and 1x1, or 2-D and of one frame."""
     if tensor.shape == shape:
         return tensor
-    plain = [n for n in tensor.shape if n != 1] == [n for n in shape if n != 1]
-    leading = tensor.shape[:2] == shape[:2] and math.prod(tensor.shape[2:]) == 1 == math.prod(shape[2:])
-    return tensor.reshape(shape) if plain and (leading or tensor.dim() == 1 == len(shape)) else None
+    same = tensor.shape[:2] == shape[:2] and len(shape) > 1 and kernel(tensor.shape) == kernel(shape)
+    return tensor.reshape(shape) if same else None
+
+
+def kernel(shape: torch.Size) -> tuple[int, ...]:
+    """The kernel of a weight without axes that change nothing: () of a linear layer or 1x1, (3, 3) of 1 x 3 x 3."""
+    axes = tuple(shape[2:])
+    if all(n == 1 for n in axes):
+        return ()
+    return axes[1:] if len(axes) == 3 and axes[0] == 1 else axes
 
 
 def fold_split_norms(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from videonet.models.names import pyslowfast
+from videonet.models.names import caffe2, mmaction2, pyslowfast, pytorchvideo, vmz
 from videonet.models.names.table import Table
 
 OURS = Table("videonet", mark=r"^(backbone|head|stem|res[2-5]|slow|fast)\.", rules=())
 
-TABLES: tuple[Table, ...] = (OURS, *pyslowfast.TABLES)
+TABLES: tuple[Table, ...] = (
+    OURS,
+    *pyslowfast.TABLES,
+    *pytorchvideo.TABLES,
+    *caffe2.TABLES,
+    *vmz.TABLES,
+    *mmaction2.TABLES,
+)

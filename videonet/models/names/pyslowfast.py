@@ -15,9 +15,9 @@ BLOCK = (
     (r"\.branch2\.c_bn\.", ".bn3."),
     (r"\.branch2\.se\.fc([12])\.", r".gate2.fc\1."),
     (r"\.conv_(theta|phi|g|out)\.", r".\1."),
-    (r"\.bn\.split_bn\.(running_mean|running_var|num_batches_tracked)$", r".bn.\1"),
 )
 PLACE = (
+    (r"^s1\.pathway0_stem\.conv_xy\.", "backbone.stem.conv_xy."),
     (r"^s1\.(pathway\d)_stem\.", r"\1.stem."),
     (r"^s(\d)\.(pathway\d)_res(\d+)\.", r"\2.res\1.\3."),
     (r"^s(\d)\.(pathway\d)_nonlocal(\d+)\.", r"\2.res\1.\3.context."),
@@ -32,8 +32,16 @@ SLOWFAST = (
     (r"^pathway1\.", "backbone.fast."),
 )
 SINGLE = (*PLACE, *BLOCK, (r"^pathway0\.", "backbone."))
+X3D = (
+    (r"^s1\.pathway0_stem\.conv\.", "backbone.stem.conv_t."),
+    (r"^head\.conv_5\.", "backbone.end.conv."),
+    (r"^head\.conv_5_bn\.", "backbone.end.bn."),
+    (r"^head\.lin_5\.", "head.lin."),
+    *SINGLE,
+)
 
 TABLES = (
     Table("PySlowFast", mark=r"^s\d\.pathway1_", rules=SLOWFAST),
-    Table("PySlowFast", mark=r"^s\d\.pathway0_", not_mark=r"^s\d\.pathway1_", rules=SINGLE),
+    Table("PySlowFast", mark=r"^s1\.pathway0_stem\.conv_xy\.", rules=X3D),
+    Table("PySlowFast", mark=r"^s\d\.pathway0_", not_mark=r"(^s\d\.pathway1_|_stem\.conv_xy)", rules=SINGLE),
 )

@@ -34,6 +34,10 @@ class Table:
         barred = self.not_mark and any(re.search(self.not_mark, k) for k in keys)
         return not barred and any(re.search(self.mark, k) for k in keys)
 
+    def rename_all(self, keys: Iterable[str]) -> dict[str, str | None]:
+        """Our name of every key of a file."""
+        return {key: self.rename(key) for key in keys}
+
     def rename(self, key: str) -> str | None:
         """Our name of a foreign key; None for a key to drop."""
         if self.drop and re.search(self.drop, key):
@@ -47,7 +51,6 @@ def substitute(pattern: str, replacement: str, key: str) -> str:
     """`re.sub` with one more form in the replacement: `<1+1>` is the number in group 1, plus 1."""
 
     def expand(match: re.Match[str]) -> str:
-        shifted = SHIFT.sub(lambda s: str(int(match.group(int(s[1]))) + int(s[2])), replacement)
-        return match.expand(shifted)
+        return SHIFT.sub(lambda s: str(int(match.group(int(s[1]))) + int(s[2])), match.expand(replacement))
 
     return re.sub(pattern, expand, key)

@@ -23,7 +23,7 @@ KINDS = ("reduced", "preserved")
 class PreservedMix(nn.Module):
     """1x1 - norm - depthwise t x 3 x 3 - norm - ReLU in place of a 3x3 (ip-CSN, figure 2b).
 
-    Keys: conv1, bn1, conv2, bn2. The 1x1 keeps the interactions between channels that a depthwise convolution alone would lose.
+    Keys: conv1, bn1, conv2, bn2. The 1x1 keeps the interactions between channels that depthwise convolutions lose.
     """
 
     def __init__(
