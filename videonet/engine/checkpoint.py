@@ -8,6 +8,7 @@ import math
 import os
 import re
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 
@@ -154,16 +155,14 @@ def read(path: Path | str) -> dict:
         raise CheckpointError(f"{path} is not a checkpoint ({what}, {size} bytes): fetch or convert it again")
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
+    except UnpicklingError as error:
+        raise CheckpointError(f"{path} holds code; only tensors, numbers and text are read: do not trust it") from error
     except Exception as error:
         reason = str(error).strip().splitlines()[0][:160]
-        raise CheckpointError(
-            f"{path} is damaged or cut short, or holds more than weights ({size} bytes): {reason}"
-        ) from error
+        raise CheckpointError(f"{path} ({size} bytes) is damaged or cut short: {reason}") from error
     if not isinstance(saved, dict) or saved.get("format") != FORMAT:
         keys = ", ".join(map(str, list(saved)[:5])) if isinstance(saved, dict) else type(saved).__name__
-        raise CheckpointError(
-            f"{path} is not a checkpoint of videonet (it holds {keys}): load its weights, or convert it"
-        )
+        raise CheckpointError(f"{path} is no checkpoint of a videonet run (it holds {keys}): convert it first")
     return saved
 
 
