@@ -16,11 +16,11 @@ from types import TracebackType
 import numpy as np
 import torch
 
-from videonet.data.decoders.backends import open_reader
+from videonet.data.decoders.backends import available_backends, diagnose, open_reader
 from videonet.data.decoders.error import VideoError
 from videonet.data.window import Window
 
-__all__ = ["Video", "VideoError", "decode"]
+__all__ = ["Video", "VideoError", "available_backends", "decode", "diagnose"]
 
 Indices = Sequence[int] | np.ndarray | torch.Tensor
 

@@ -61,7 +61,8 @@ class Film:
             times = self.stream.seconds(np.array(ticks, np.int64))
             if (np.diff(times) > 0).all():
                 return times, fitted_rate(times, self.stream.rate)
-        rate = self.stream.rate or 30.0
+        spread = np.linspace(0, self.stream.duration, len(ticks), endpoint=False)
+        rate = fitted_rate(spread, self.stream.rate)
         return np.arange(len(ticks)) / rate, rate
 
 

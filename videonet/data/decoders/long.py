@@ -11,7 +11,7 @@ from av.packet import Packet
 
 from videonet.data.decoders.error import VideoError
 from videonet.data.decoders.film import Film, Section, timeline_of
-from videonet.data.decoders.stream import Stream
+from videonet.data.decoders.stream import Stream, fitted_rate
 from videonet.data.timeline import Timeline
 
 LONG = 64 << 20  # bytes from which a file is not read whole
@@ -26,7 +26,7 @@ def film_of(stream: Stream, size: int) -> Film:
         return Film(stream)
     if "mp4" in kind and stream.video.frames and len(stream.video.index_entries):
         return IndexedFilm(stream)
-    if stream.rate and (stream.video.duration or stream.container.duration):
+    if stream.rate and stream.duration:
         return TimedFilm(stream)
     return Film(stream)
 
@@ -47,32 +47,34 @@ class LongFilm(Film):
         cuts = [0, *(np.flatnonzero(np.diff(frames) > _APART) + 1).tolist(), len(frames)]
         for begin, end in zip(cuts, cuts[1:]):
             if part := frames[begin:end]:
-                yield self.load(part[0], part[-1]), part
+                section = self.load(part[0], part[-1])
+                there = range(section.timeline.first, section.timeline.first + len(section.timeline))
+                yield section, [frame for frame in part if frame in there]
 
     def load(self, low: int, high: int) -> Section:
         """The section with frames low to high and the keyframe that they need."""
         raise AssertionError("a long film says how it loads a section")
 
-    def read(self, tick: int, enough: Callable[[Packet, int], bool]) -> list[Packet]:
-        """Packets from the keyframe at or before a time, up to the first for which `enough(packet, count)` holds."""
+    def read(self, tick: int, enough: Callable[[list[Packet]], bool]) -> list[Packet]:
+        """Packets from about the keyframe at or before a time on, until there are enough; the first is a keyframe."""
         packets: list[Packet] = []
         try:
             self.stream.container.seek(tick, stream=self.stream.video)
+        except (av.FFmpegError, OSError):  # some containers refuse a time before their first
+            return packets
+        try:
             for packet in self.stream.container.demux(self.stream.video):
-                if packet.size:
+                if packet.size and (packets or packet.is_keyframe):
                     packets.append(packet)
-                    if enough(packet, len(packets)):
+                    if enough(packets):
                         break
         except (av.FFmpegError, OSError):
             self.errors += 1
         return packets
 
-    def sound(self, packets: list[Packet], first: int) -> Timeline:
-        """The timeline of packets that were read, which must tell frames apart."""
-        timeline = timeline_of(self.stream, packets, first) if packets else None
-        if timeline is None or not len(timeline) or not timeline.ordered:
-            raise VideoError(self.stream.name, f"decode error at frame {first}", "the packets there have no order")
-        return timeline
+    def unsound(self, frame: int) -> VideoError:
+        """What to say when the packets around a frame cannot be put in order."""
+        return VideoError(self.stream.name, f"decode error at frame {frame}", "the packets there have no order")
 
 
 class IndexedFilm(LongFilm):
@@ -94,15 +96,27 @@ class IndexedFilm(LongFilm):
 
     def load(self, low: int, high: int) -> Section:
         place = max(low + len(self._hidden) - _REORDER, 0)
-        stop = high + len(self._hidden) + _REORDER
+        length = high - low + len(self._hidden) + 2 * _REORDER
         while True:
-            tick = self._entries[place].timestamp
-            start = self._entries.search_timestamp(tick)
-            packets = self.read(tick, lambda packet, count, start=start: start + count > stop)
-            timeline = self.sound(packets, start - sum(hidden < start for hidden in self._hidden))
-            if start <= 0 or timeline.closed or timeline.pts[low - timeline.first] >= timeline.time(0):
+            wanted = place + length
+            packets = self.read(
+                self._entries[place].timestamp, lambda packets, end=wanted: self._place(packets[0]) + len(packets) > end
+            )
+            start = self._place(packets[0]) if packets else 0
+            timeline = timeline_of(self.stream, packets, start - sum(hidden < start for hidden in self._hidden))
+            if timeline is None or not timeline.ordered or not timeline.first <= low < timeline.first + len(timeline):
+                raise self.unsound(low)
+            if start == 0 or timeline.closed or timeline.pts[low - timeline.first] >= timeline.time(0):
                 return Section(packets, timeline)
-            place = start - 1  # the first frame leans on the group before
+            place, length = start - 1, high - start + 2 * _REORDER  # the first frame leans on the group before
+
+    def _place(self, packet: Packet) -> int:
+        """The place of a packet in the index."""
+        near = self._entries.search_timestamp(packet.dts, any_frame=True)
+        for place in sorted(range(max(near - _REORDER, 0), near + _REORDER), key=lambda place: abs(place - near)):
+            if place < len(self._entries) and self._entries[place].pos == packet.pos:
+                return place
+        raise VideoError(self.stream.name, "unreadable", "its index does not list its packets")
 
 
 class TimedFilm(LongFilm):
@@ -110,16 +124,17 @@ class TimedFilm(LongFilm):
 
     def __init__(self, stream: Stream) -> None:
         super().__init__(stream)
-        video = stream.video
-        self._base = float(video.time_base)
-        self._start = video.start_time or 0
-        end = video.duration * self._base if video.duration else stream.container.duration / av.time_base
-        tail = self.read(self._tick(max(end - 1, 0)), lambda packet, count: False)
-        last = max((packet.pts for packet in tail if packet.pts is not None), default=self._start)
-        self.num_frames = round((last - self._start) * self._base * self.fps) + 1
+        self._base = float(stream.video.time_base)
+        self._start = stream.video.start_time or 0
+        heads = (self._from(tick, lambda packets: len(packets) > 3 * _REORDER)[1] for tick in self._before(self._start))
+        if head := next(filter(None, heads), None):
+            self.fps = fitted_rate(stream.seconds(head.pts[: max(len(head) - _REORDER, 8)]), stream.rate)
+        end = self._start + self._ticks(max(stream.duration - 1, 0))
+        last = max((packet.pts for packet in self.read(end, lambda packets: False) if packet.pts), default=self._start)
+        self.num_frames = max(round((last - self._start) * self._base * self.fps), 0) + 1
 
-    def _tick(self, seconds: float) -> int:
-        return self._start + int(seconds / self._base)
+    def _ticks(self, seconds: float) -> int:
+        return int(seconds / self._base)
 
     @cached_property
     def times(self) -> np.ndarray:
@@ -127,15 +142,23 @@ class TimedFilm(LongFilm):
 
     def load(self, low: int, high: int) -> Section:
         ticks = self._start + np.rint(np.arange(low, high + 1) / self.fps / self._base).astype(np.int64)
-        past = int(ticks[-1]) + int(_REORDER / self.fps / self._base)
-        back = 0.0
-        while True:
-            packets = self.read(
-                max(int(ticks[0]) - int(back / self._base), self._start),
-                lambda packet, count: packet.pts is not None and packet.pts > past,
-            )
-            timeline = self.sound(packets, low)
-            reaches = timeline.time(0) <= int(ticks[0]) and timeline.closed
-            if reaches or back / self._base > ticks[0] - self._start:
+        first, past = int(ticks[0]), int(ticks[-1]) + self._ticks(_REORDER / self.fps)
+        for tick in self._before(first):
+            packets, timeline = self._from(tick, lambda packets: packets[-1].pts is not None and packets[-1].pts > past)
+            if timeline and (tick <= self._start or (timeline.closed and timeline.time(0) <= first)):
                 return Section(packets, timeline.nearest(ticks, low))
-            back = back * 2 + 1.0  # the keyframe found is later than the frame, or the frame leans on the group before
+        raise self.unsound(low)
+
+    def _before(self, tick: int) -> Iterator[int]:
+        """Times to seek to for a frame, ever earlier: what is found may begin after it, or lean on what is before."""
+        back = 0.5
+        while (earlier := tick - self._ticks(back)) > self._start:
+            yield earlier
+            back = 2 * back + 1
+        yield from (self._start - self._ticks(10), self._start)
+
+    def _from(self, tick: int, enough: Callable[[list[Packet]], bool]) -> tuple[list[Packet], Timeline | None]:
+        """Packets from a time on and their timeline, None if they cannot be put in order."""
+        packets = self.read(tick, enough)
+        timeline = timeline_of(self.stream, packets) if packets else None
+        return packets, timeline if timeline is not None and len(timeline) and timeline.ordered else None

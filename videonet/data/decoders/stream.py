@@ -63,6 +63,13 @@ class Stream:
         rate = float(self.video.average_rate or self.video.guessed_rate or 0)
         return rate if 0 < rate <= 1000 else 0.0
 
+    @property
+    def duration(self) -> float:
+        """Seconds that the stream, or else the container, says it lasts; 0 where neither does."""
+        if self.video.duration and self.video.time_base:
+            return float(self.video.duration * self.video.time_base)
+        return max(self.container.duration or 0, 0) / av.time_base
+
     def seconds(self, ticks: np.ndarray) -> np.ndarray:
         """Ticks of the stream in seconds, float64."""
         base = self.video.time_base or Fraction(1, 1000)
