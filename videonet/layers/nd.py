@@ -98,7 +98,7 @@ class Nd:
 
     def initialise(self, conv: nn.Module) -> None:
         """Draw the weights after `init`; biases start at zero (torch's default keeps its own)."""
-        if self.init == "torch":
+        if self.init == "torch" or conv.weight.is_meta:
             return
         if self.init == "normal":
             nn.init.normal_(conv.weight, std=0.01)
