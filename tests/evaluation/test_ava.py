@@ -14,9 +14,9 @@ from videonet.evaluation.ava import (
     Protocol,
     Truth,
     evaluate,
-    explain,
-    match,
 )
+from videonet.evaluation.match_statistics import explain
+from videonet.evaluation.overlap import match
 
 CLASSES = {k: f"class {k}" for k in range(1, 7)}
 

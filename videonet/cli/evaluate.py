@@ -11,7 +11,8 @@ import numpy as np
 from videonet.data import ava, box_list
 from videonet.data.boxes import Boxes
 from videonet.data.kinetics import read_classes
-from videonet.evaluation.ava import AVA_GROUPS, PROTOCOLS, Detections, Truth, evaluate, explain, find_protocol
+from videonet.evaluation.ava import AVA_GROUPS, PROTOCOLS, Detections, Truth, evaluate, find_protocol
+from videonet.evaluation.match_statistics import explain
 
 EXAMPLES = {
     "evaluate": "examples:\n  videonet evaluate ava --gt ava_val_v2.2.csv --pred detections.csv \\\n"

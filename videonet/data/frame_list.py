@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -122,36 +122,41 @@ def read_frame_list(
     """
     broken, videos = Problems(problems), {}
     labels_of = _labels_reader(num_classes)
-    with open_annotation(path) as file:
-        name, video, shown = b"", None, b""
-        for number, line in enumerate(file, 1):
-            row = line.split()
-            if not row or (number == 1 and len(row) == 5 and not row[2].isdigit()):
+    name, video, shown = b"", None, b""
+    for number, row in _rows(path, broken):
+        if row[0] != name or video is None:
+            if video is not None:
+                video.pack()
+            name, shown = row[0], None
+            video = videos.setdefault(name, _Video(number))
+        if num_classes and row[4] != shown:
+            try:
+                video.show(labels_of(row[4]))
+                shown = row[4]
+            except ValueError as error:
+                broken.add(path, number, error)
                 continue
-            if len(row) != 5:
-                broken.add(path, number, _wrong_columns(row))
-                continue
-            if row[0] != name or video is None:
-                if video is not None:
-                    video.pack()
-                name, shown = row[0], None
-                video = videos.setdefault(name, _Video(number))
-            if num_classes and row[4] != shown:
-                try:
-                    video.show(labels_of(row[4]))
-                    shown = row[4]
-                except ValueError as error:
-                    broken.add(path, number, error)
-                    continue
-            video.paths.append(row[3])
-            video.count += 1
-        if video is not None:
-            video.pack()
+        video.paths.append(row[3])
+        video.count += 1
+    if video is not None:
+        video.pack()
     broken.finish()
     videos = {name: video for name, video in videos.items() if video.count}
     if not videos:
         raise ValueError(f"{path}: no frames; expected the header `{COLUMNS}` and a row a frame")
     return _packed(path, root, videos, num_classes)
+
+
+def _rows(path: str | Path, broken: Problems) -> Iterator[tuple[int, list[bytes]]]:
+    """Line number and the five columns of each row."""
+    with open_annotation(path) as file:
+        for number, line in enumerate(file, 1):
+            row = line.split()
+            if len(row) == 5:
+                if number > 1 or row[2].isdigit():
+                    yield number, row
+            elif row:
+                broken.add(path, number, _wrong_columns(row))
 
 
 def _packed(path: str | Path, root: str | Path, videos: dict[bytes, _Video], num_classes: int) -> FrameLists:

@@ -132,25 +132,23 @@ def keyframes(
     if (videos is None) == (frames is None):
         raise ValueError("give either the folder of the videos or frame lists")
     boxes = _checked(merge(lists), num_classes, start)
-    places = _video_places(boxes, videos) if frames is None else _list_places(boxes, frames)
+    places = _video_places(boxes, videos) if frames is None else [frames.rows.get(name) for name in boxes.names()]
     absent = [name for name, place in zip(boxes.names(), places) if place is None]
-    where = videos if frames is None else frames.videos.source
     if absent and not drop_missing:
+        where = videos if frames is None else frames.videos.source
         raise ValueError(f"{boxes.source}: {len(absent)} videos are not in {where}: {some(absent)}")
     boxes = boxes.select(np.array([place is not None for place in places])[boxes.video], "missing video")
-    if frames is None:
-        ends = np.array([duration(place) if duration and place else np.inf for place in places])
+    if frames is not None:
+        ends = [0.0 if row is None else frames.num_frames(row) / fps for row in places]
     else:
-        ends = np.array([np.inf if row is None else frames.num_frames(row) / fps for row in places])
-    boxes = boxes.select(boxes.time - start < ends[boxes.video] - 1e-6, "beyond the end")
+        ends = [duration(path) if duration and path else np.inf for path in places]
+    boxes = boxes.select(boxes.time - start < np.array(ends)[boxes.video] - 1e-6, "beyond the end")
     if not len(boxes):
         raise ValueError(f"{boxes.source}: no box is left; dropped: {boxes.dropped or 'none'}")
-    num_classes = num_classes or boxes.num_classes
+    settings = {"num_classes": num_classes or boxes.num_classes, "start": start, "fps": fps}
     if frames is None:
-        paths = np.array([os.fsencode(place or "") for place in places], np.bytes_)
-        return _sorted(boxes, num_classes, start=start, fps=fps, paths=paths)
-    rows = np.array([-1 if row is None else row for row in places])
-    return _sorted(boxes, num_classes, start=start, fps=fps, frames=frames, lists=rows)
+        return _sorted(boxes, paths=np.array([os.fsencode(path or "") for path in places], np.bytes_), **settings)
+    return _sorted(boxes, frames=frames, lists=np.array([-1 if r is None else r for r in places]), **settings)
 
 
 def _checked(boxes: Boxes, num_classes: int, start: float) -> Boxes:
@@ -168,14 +166,10 @@ def _video_places(boxes: Boxes, root: str | Path) -> list[str | None]:
     return [files.get(name) or (path if os.path.isfile(path) else None) for name, path in zip(boxes.names(), paths)]
 
 
-def _list_places(boxes: Boxes, frames: FrameLists) -> list[int | None]:
-    return [frames.rows.get(name) for name in boxes.names()]
-
-
 def _sorted(
     boxes: Boxes,
-    num_classes: int,
     *,
+    num_classes: int,
     start: float,
     fps: float,
     paths: np.ndarray | None = None,

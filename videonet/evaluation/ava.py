@@ -11,6 +11,8 @@ import torch
 from numpy.typing import ArrayLike, DTypeLike
 
 from videonet.distributed import gather
+from videonet.evaluation.match_statistics import match_statistics
+from videonet.evaluation.overlap import match, starts
 
 AVA_GROUPS = {
     "person movement": range(1, 15),
@@ -135,24 +137,43 @@ def evaluate(
     kept, dropped = _select(truth, found, annotated, listed, excluded, protocol)
     rows = np.flatnonzero(kept)
     rows = rows[np.argsort(found.label[rows], kind="stable")]
-    bounds = np.searchsorted(found.label[rows], listed), np.searchsorted(found.label[rows], listed, "right")
+    ends = np.searchsorted(found.label[rows], listed, "right")
     per_class = []
-    for k, start, end in zip(listed.tolist(), *bounds):
-        mine, theirs = np.flatnonzero(annotated & (truth.label == k)), rows[start:end]
-        if protocol.ties:  # of two annotations that a box overlaps equally, the one further left and up
-            mine = mine[np.lexsort(truth.box[mine].T[::-1])]
-        person = found.row[theirs]
-        best = match(truth.frame[mine], truth.box[mine], found.frame[person], found.box[person])
-        ap, matched = average_precision(best, found.score[theirs], len(mine), protocol)
-        counted = len(mine) and (len(theirs) or protocol.undetected)
-        counts = {"truth": len(mine), "detections": len(theirs), "matched": matched}
-        per_class.append({"id": k, "name": classes[k], "ap": ap if counted else None, **counts})
+    for k, theirs in zip(listed.tolist(), np.split(rows, ends)):
+        mine = np.flatnonzero(annotated & (truth.label == k))
+        per_class.append({"id": k, "name": classes[k], **_one_class(truth, mine, found, theirs, protocol)})
     return {
         "mAP": _mean(per_class),
         "per_class": per_class,
         "per_group": {g: _mean([c for c in per_class if c["id"] in ids]) for g, ids in (groups or {}).items()},
-        "statistics": _statistics(truth, found, annotated, per_class) | dropped,
+        "statistics": {
+            **match_statistics(truth.frame[annotated], truth.box[annotated], found.frame, found.box),
+            **_counts(annotated, kept, per_class),
+            **dropped,
+        },
     }
+
+
+def _counts(annotated: np.ndarray, kept: np.ndarray, per_class: list[dict]) -> dict:
+    """How many annotations, detections and classes count."""
+    return {
+        "truth": int(annotated.sum()),
+        "truth_dropped": int((~annotated).sum()),
+        "classes_with_truth": sum(c["truth"] > 0 for c in per_class),
+        "classes_never_detected": sum(c["truth"] > 0 and not c["detections"] for c in per_class),
+        "detections": int(kept.sum()),
+    }
+
+
+def _one_class(truth: Truth, mine: np.ndarray, found: Detections, theirs: np.ndarray, protocol: Protocol) -> dict:
+    """One class: its annotations `mine` and its scores `theirs`."""
+    if protocol.ties:  # of two annotations that a box overlaps equally, the one further left and up
+        mine = mine[np.lexsort(truth.box[mine].T[::-1])]
+    person = found.row[theirs]
+    best = match(truth.frame[mine], truth.box[mine], found.frame[person], found.box[person])
+    ap, matched = average_precision(best, found.score[theirs], len(mine), protocol)
+    counted = len(mine) and (len(theirs) or protocol.undetected)
+    return {"ap": ap if counted else None, "truth": len(mine), "detections": len(theirs), "matched": matched}
 
 
 def find_protocol(protocol: str | Protocol) -> Protocol:
@@ -164,22 +185,6 @@ def find_protocol(protocol: str | Protocol) -> Protocol:
     return PROTOCOLS[protocol]
 
 
-def match(truth_frame: np.ndarray, truth_box: np.ndarray, frame: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """The annotation that each box overlaps most in its keyframe, where their IoU is 0.5 or more, else -1 -> (M,)."""
-    order = np.argsort(truth_frame, kind="stable")
-    first = np.searchsorted(truth_frame, frame, "left", sorter=order)
-    count = np.searchsorted(truth_frame, frame, "right", sorter=order) - first
-    mine = np.repeat(np.arange(len(frame)), count)  # every pair of a box and an annotation of its keyframe
-    theirs = order[np.arange(len(mine)) - np.repeat(np.cumsum(count) - count - first, count)]
-    overlap = _iou(np.asarray(box, np.float64)[mine], np.asarray(truth_box, np.float64)[theirs])
-    close = np.flatnonzero(overlap >= 0.5)
-    close = close[np.lexsort((-overlap[close], mine[close]))]
-    most = close[_starts(mine[close])]
-    best = np.full(len(frame), -1)
-    best[mine[most]] = theirs[most]
-    return best
-
-
 def average_precision(best: np.ndarray, score: np.ndarray, total: int, protocol: Protocol) -> tuple[float, int]:
     """Area under the interpolated curve of one class, and the number of hits.
 
@@ -189,7 +194,7 @@ def average_precision(best: np.ndarray, score: np.ndarray, total: int, protocol:
     claim = np.flatnonzero(best >= 0) if not protocol.by_score else ranked[best[ranked] >= 0]
     hit = np.zeros(len(best), np.int64)
     hit[claim[np.unique(best[claim], return_index=True)[1]]] = 1
-    if total == 0 or len(best) == 0:
+    if not total or not len(best):
         return 0.0, 0
     hits = np.cumsum(hit[ranked])
     seen = np.arange(1, len(best) + 1)
@@ -205,74 +210,31 @@ def _select(
 ) -> tuple[np.ndarray, dict]:
     """Which scores count -> bool (R,), and how many were dropped by each rule."""
     kept = np.isin(found.label, listed)
-    dropped = {"detections_unlisted": len(kept) - int(kept.sum())}
-    frames = np.union1d(truth.frame, np.asarray(truth.empty, np.int64))
-    if protocol.frames == "listed":
-        frames = truth.frame[annotated]
+    zero = 0 if 0 in listed else int((found.label == 0).sum())
+    dropped = {"detections_unlisted": len(kept) - int(kept.sum()), "detections_of_class_0": zero}
     rules = {"detections_excluded": np.isin(found.frame, excluded)}
     if protocol.frames != "all":
+        any_truth = np.union1d(truth.frame, np.asarray(truth.empty, np.int64))
+        frames = any_truth if protocol.frames == "any" else truth.frame[annotated]
         rules["detections_ignored_without_truth"] = ~np.isin(found.frame, frames)
     for rule, person in rules.items():
-        before = kept.sum()
+        dropped[rule] = int((kept & person[found.row]).sum())
         kept &= ~person[found.row]
-        dropped[rule] = int(before - kept.sum())
     if protocol.cap is not None:
         rows = np.flatnonzero(kept)
-        frame = found.frame[found.row[rows]]
-        order = np.lexsort((-found.score[rows], frame))
-        start = np.maximum.accumulate(np.where(_starts(frame[order]), np.arange(len(order)), 0))
+        frame = np.unique(found.frame, return_inverse=True)[1][found.row[rows]]
+        order = _best_first(frame, found.score[rows])
+        start = np.maximum.accumulate(np.where(starts(frame[order]), np.arange(len(order)), 0))
         kept[rows[order[np.arange(len(order)) - start >= protocol.cap]]] = False
         dropped["detections_beyond_cap"] = len(rows) - int(kept.sum())
     return kept, dropped
 
 
-def _statistics(truth: Truth, found: Detections, annotated: np.ndarray, per_class: list[dict]) -> dict:
-    """Counts that tell why a result is low; people are matched here without regard to their classes."""
-    frame = np.unique(np.concatenate([truth.frame[annotated], found.frame]), return_inverse=True)[1]
-    frame, seen = frame[: annotated.sum()], frame[annotated.sum() :]
-    people = np.unique(np.column_stack([frame, truth.box[annotated]]), axis=0)
-    best = match(people[:, 0], people[:, 1:], seen, found.box)
-    swapped = match(people[:, 0], people[:, 1:], seen, found.box[:, [1, 0, 3, 2]])
-    return {
-        "keyframes_with_truth": len(np.unique(frame)),
-        "keyframes_with_detections": len(np.unique(seen)),
-        "keyframes_with_both": len(np.intersect1d(frame, seen)),
-        "truth": int(annotated.sum()),
-        "truth_dropped": len(annotated) - int(annotated.sum()),
-        "truth_boxes": len(people),
-        "truth_boxes_matched": len(np.unique(best[best >= 0])),
-        "truth_boxes_matched_if_xy_swapped": len(np.unique(swapped[swapped >= 0])),
-        "detections": sum(c["detections"] for c in per_class),
-        "detected_boxes": len(found.frame),
-        "largest_coordinate": float(found.box.max(initial=0)),
-        "smallest_label": int(found.label.min()) if len(found.label) else None,
-        "classes_with_truth": sum(c["truth"] > 0 for c in per_class),
-        "classes_never_detected": sum(c["truth"] > 0 and c["detections"] == 0 for c in per_class),
-    }
-
-
-def explain(statistics: Mapping) -> list[str]:
-    """The reasons that the statistics give for a low result, a sentence each."""
-    s, reasons = statistics, []
-    if not s["truth"]:
-        reasons.append("no annotation that counts is of a class of the label map: is it the map of these annotations?")
-    if s["keyframes_with_both"] < 0.9 * s["keyframes_with_truth"]:
-        reasons.append(
-            f"only {s['keyframes_with_both']} of {s['keyframes_with_truth']} annotated keyframes have detections: "
-            "are the video names and seconds those of the annotations?"
-        )
-    if s["largest_coordinate"] > 2:
-        reasons.append(f"boxes reach to {s['largest_coordinate']:g}: they look like pixels, not fractions of the frame")
-    if s["truth_boxes_matched_if_xy_swapped"] > max(2 * s["truth_boxes_matched"], 0.5 * s["truth_boxes"]):
-        reasons.append("more boxes match as y1,x1,y2,x2: the order is x1,y1,x2,y2")
-    if s["smallest_label"] == 0:
-        reasons.append("a detection has class 0: ids count from 1, so all may be one too low")
-    if s["detections_unlisted"] > 0.5 * (s["detections"] + s["detections_unlisted"]):
-        reasons.append(f"{s['detections_unlisted']} detections are of classes that the label map does not list")
-    if s["classes_never_detected"]:
-        never = f"{s['classes_never_detected']} of {s['classes_with_truth']}"
-        reasons.append(f"{never} annotated classes are never detected")
-    return reasons
+def _best_first(frame: np.ndarray, score: np.ndarray) -> np.ndarray:
+    """Rows by keyframe and then from the highest score: one sort of integers, since floats order as their bits do."""
+    bits = score.astype(np.float32).view(np.int32).astype(np.int64)
+    bits ^= (bits >> 63) & 0x7FFFFFFF  # below zero the order is reversed
+    return np.argsort((frame << 32) - bits, kind="stable")
 
 
 def _array(values: ArrayLike | torch.Tensor, dtype: DTypeLike) -> np.ndarray:
@@ -285,16 +247,3 @@ def _array(values: ArrayLike | torch.Tensor, dtype: DTypeLike) -> np.ndarray:
 def _mean(rows: list[dict]) -> float | None:
     values = [row["ap"] for row in rows if row["ap"] is not None]
     return float(np.mean(values)) if values else None
-
-
-def _starts(values: np.ndarray) -> np.ndarray:
-    """Where a run of equal values begins -> bool (N,)."""
-    return np.append(True, values[1:] != values[:-1])[: len(values)]
-
-
-def _iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Intersection over union of (P, 4) with (P, 4) -> (P,)."""
-    side = np.clip(np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2]), 0, None)
-    both = side.prod(1)
-    union = (a[:, 2:] - a[:, :2]).prod(1) + (b[:, 2:] - b[:, :2]).prod(1) - both
-    return np.divide(both, union, out=np.zeros_like(both), where=union > 0)
