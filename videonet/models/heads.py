@@ -124,6 +124,31 @@ class Projected(nn.Module):
         return self.fc(self.dropout(F.relu(self.lin(x))))
 
 
+class ProjectedMax(Projected):
+    """The hidden layer of `Projected` at every position, then the maximum instead of the mean (MGIC-MobileNetV3's
+    release, Eliasof et al. 2023). Keys: lin, fc. It takes one pathway: positions of two do not correspond.
+    """
+
+    def forward(self, pathways: Sequence[torch.Tensor]) -> torch.Tensor:
+        """The last map, (B, C, [T,] H, W) -> logits (B, num_classes)."""
+        return self.fc(self.dropout(self.hidden(pathways).flatten(2).amax(2)))
+
+    def dense(self, pathways: Sequence[torch.Tensor], window: int) -> torch.Tensor:
+        """Logits at every position of a window x window square of the map, (B, positions, num_classes)."""
+        x = self.hidden(pathways)
+        x = x.amax(2) if x.dim() == 5 else x
+        kernel = (min(window, x.shape[2]), min(window, x.shape[3]))
+        return self.fc(self.dropout(F.max_pool2d(x, kernel, stride=1).flatten(2).transpose(1, 2)))
+
+    def hidden(self, pathways: Sequence[torch.Tensor]) -> torch.Tensor:
+        """The last map, (B, C, ...) -> (B, hidden, ...)."""
+        if len(pathways) != 1:
+            raise ValueError(f"a head that takes the maximum has one pathway, not {len(pathways)}; use Projected")
+        (x,) = pathways
+        positions = F.relu(self.lin(x.flatten(2).transpose(1, 2).flatten(0, 1)))
+        return positions.unflatten(0, (x.shape[0], -1)).transpose(1, 2).unflatten(2, x.shape[2:])
+
+
 class Roi(nn.Module):
     """Actions of people in boxes: mean over time, RoIAlign, max over the box, linear (SlowFast, section 5.1). Keys: fc.
 

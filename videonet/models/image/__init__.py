@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from videonet.models.image import densenet as _densenet
 from videonet.models.image import ghostnet as _ghostnet
+from videonet.models.image import mgic as _mgic
 from videonet.models.image import preact as _preact
 from videonet.models.image import prelu as _prelu
 from videonet.models.image import res2net as _res2net
@@ -25,6 +26,7 @@ from videonet.models.network import Variant
 VARIANTS: dict[str, Variant] = {
     **_densenet.VARIANTS,
     **_ghostnet.VARIANTS,
+    **_mgic.VARIANTS,
     **_preact.VARIANTS,
     **_prelu.VARIANTS,
     **_res2net.VARIANTS,
