@@ -262,6 +262,16 @@ def test_frozen_parts_and_their_statistics_stay_bit_identical():
         assert torch.equal(value, before[key]) == key.startswith(("0.0.", "0.1.")), key
 
 
+def test_too_little_memory_says_what_to_try(tmp_path):
+    def prepare(batch):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB\nand more")
+
+    state = runs.state_of(runs.network())
+    with pytest.raises(ValueError, match=r"for 4 clips of \(8,\) at once: try TRAIN.ACCUMULATE 4 ") as caught:
+        runs.run(state, None, prepare=prepare, accumulate=2)
+    assert "\n" not in str(caught.value)
+
+
 def test_batches_that_end_too_early_are_an_error():
     with pytest.raises(ValueError, match="batches ended after step 2; the schedule has 12 steps"):
         runs.run(runs.state_of(runs.network()), None, batches=[runs.batch_of(0), runs.batch_of(1)])

@@ -4,6 +4,7 @@ clip is divided and the rest (a note of the loader) goes to every part."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -39,3 +40,21 @@ def _rows(value: object, size: int, start: int, stop: int) -> object:
         len(value) == size if isinstance(value, (list, tuple)) or (isinstance(value, Tensor) and value.ndim) else False
     )
     return value[start:stop] if divided else value
+
+
+@contextmanager
+def advice_on_memory(batch: Mapping, parts: int) -> Iterator[None]:
+    """What to do where a batch that goes through the model in `parts` does not fit into the memory of the device.
+
+    Raises:
+        ValueError: in place of torch's OutOfMemoryError.
+    """
+    try:
+        yield
+    except torch.cuda.OutOfMemoryError as error:
+        many, shape = -(-clips(batch) // parts), tuple(batch["clip"].shape[1:])
+        reason = str(error).splitlines()[0][:200]
+        raise ValueError(
+            f"the device has too little memory for {many} clips of {shape} at once: try TRAIN.ACCUMULATE {2 * parts} "
+            f"(the same result), TRAIN.PRECISION bf16, or half of TRAIN.BATCH_SIZE; {reason}"
+        ) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import resource
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -54,10 +54,14 @@ class Clock:
         return figures
 
 
-def resident_mb() -> float:
-    """Resident memory of this process in MB (its peak, on systems that tell no more)."""
+def resident_mb() -> float | None:
+    """Resident memory of this process in MB (its peak, on systems that tell no more; None where nothing tells)."""
     pages = Path("/proc/self/statm")
     if pages.exists():
-        return int(pages.read_text().split()[1]) * resource.getpagesize() / 2**20
+        return int(pages.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+    try:
+        import resource
+    except ImportError:
+        return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from videonet import distributed
 from videonet.engine import optim, parallel
-from videonet.engine.batch import clips, split
+from videonet.engine.batch import advice_on_memory, clips, split
 from videonet.engine.checkpoint import Checkpoints
 from videonet.engine.clock import Clock, resident_mb
 from videonet.engine.interruption import Interruption
@@ -79,13 +79,14 @@ def train(
         for batch in clock.waits(log.progress(batches, "train", total=schedule.steps, start=state.step)):
             state.draw()
             lr = schedule.lr(state.step)
-            figures = gradients(network, batch, task, state.scaler, prepare, precision, accumulate)
+            with advice_on_memory(batch, accumulate):
+                figures = gradients(network, batch, task, state.scaler, prepare, precision, accumulate)
             state.step += 1
             norm = update(state, lr, clip, measure=due(every.log))
 
-            stop = interruption.agreed(ask=due(every.log))
-            pause = stop or due(every.log) or due(every.evaluate) or due(every.save)
-            watch.see(Step(state.step, lr, figures["loss"], norm, state.scaler.get_scale(), batch), now=pause)
+            pause = due(every.log) or due(every.evaluate) or due(every.save)
+            stop = interruption.agreed(ask=pause)
+            watch.see(Step(state.step, lr, figures["loss"], norm, state.scaler.get_scale, batch), now=pause or stop)
             mean.add(figures)
             clock.count(clips(batch))
 

@@ -85,7 +85,7 @@ class Classification:
     def errors(self, logits: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Top-1 error in percent; a soft label counts as its largest class."""
         label = target if target.ndim == 1 else target.argmax(dim=1)
-        return {"top1_err": 100 * (logits.argmax(dim=1) != label).float().mean()}
+        return {"top1_err": 100 * _mean((logits.argmax(dim=1) != label).float())}
 
 
 class MultiLabel:
@@ -148,5 +148,5 @@ class ActionDetection:
         return self.rule.predict(logits)
 
     def errors(self, logits: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """As the rule for whole clips; nothing for a batch without boxes."""
-        return self.rule.errors(logits, target) if len(logits) else {}
+        """As the rule for whole clips."""
+        return self.rule.errors(logits, target)

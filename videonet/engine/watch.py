@@ -20,14 +20,14 @@ class Diverged(ValueError):
 
 @dataclass
 class Step:
-    """What is known of one step: its number, learning rate, loss and gradient norm (scalars on the device), fp16 loss
-    scale, and the batch on the host."""
+    """What is known of one step: its number, learning rate, loss and gradient norm (scalars on the device), what tells
+    the fp16 loss scale, and the batch on the host."""
 
     number: int
     lr: float
     loss: Tensor
     norm: Tensor | None
-    scale: float
+    scale: Callable[[], float]
     batch: Mapping
 
 
@@ -88,7 +88,7 @@ class Watch:
         losses = ", ".join(f"{loss:.4g}" for loss in self._recent) or "none"
         dump = self._dump(step)
         shown = ", ".join(rows[:8]) + (f" and {len(rows) - 8} more" if len(rows) > 8 else "")
-        scale = f"; fp16 loss scale {step.scale:g}" if step.scale != 1 else ""
+        scale = f"; fp16 loss scale {step.scale():g}" if step.scale() != 1 else ""
         return (
             f"{what} at step {step.number} (rank {distributed.rank()}); lr {step.lr:.4g}; losses before: {losses}; "
             f"gradient norms to here: {norms}{scale}; clips: {shown or 'unknown'}; {dump}. "
