@@ -105,7 +105,7 @@ def place(
     table: Table, state: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tensor]
 ) -> tuple[dict[str, torch.Tensor], Report]:
     """Rename by one table, and compare with what the network wants."""
-    report = Report(table.source, note=table.note)
+    report = Report(table.source, note=table.note(state))
     bare = not any(k.startswith("backbone.") for k in wanted)
     placed: dict[str, torch.Tensor] = {}
     names = table.rename_all(state)

@@ -36,7 +36,6 @@ PLACES = (
 )
 RULES = (*ENDINGS, *LATERALS, *PLACES)
 BLOBS = r"(^lr$|^model_iter|_momentum$|_grad$)"
-NOTE = "Caffe2's detection networks were trained with unaligned RoIAlign (ALIGNED False)"
 
 TABLES = (
     Table(
@@ -44,7 +43,6 @@ TABLES = (
         mark=r"^t_res2_0_branch2a_w$",
         rules=(*RULES, (r"^t_(stem|res)", r"backbone.fast.\1"), (r"^(stem|res\d)\.", r"backbone.slow.\1.")),
         drop=BLOBS,
-        note=NOTE,
     ),
     Table(
         "Caffe2",
@@ -52,6 +50,5 @@ TABLES = (
         not_mark=r"^t_res2_0_branch2a_w$",
         rules=(*RULES, (r"^(stem|res\d)\.", r"backbone.\1.")),
         drop=BLOBS,
-        note=NOTE,
     ),
 )

@@ -53,10 +53,13 @@ FACTORED = (
     (r"\.conv(\d)\.conv\.(space|bn|time)\.", r".conv\1.\2."),
 )
 NAME = "mmaction2"
-STRIDES = "mmaction2's I3D and C2D may stride over time in the stem and its pool, which no weight file says"
+STRIDES = (("", "mmaction2's I3D and C2D may stride over time in the stem and its pool, which no weight file says"),)
 LATERALS = (
-    "mmaction2's SlowFast has laterals without norm and ReLU, and takes frames 0, alpha, 2 alpha ... for the slow "
-    "pathway: its weights do not give its outputs here; take PySlowFast's or pytorchvideo's"
+    (
+        "",
+        "mmaction2's SlowFast has laterals without norm and ReLU, and takes frames 0, alpha, 2 alpha ... for the slow "
+        "pathway: its weights do not give its outputs here; take PySlowFast's or pytorchvideo's",
+    ),
 )
 ONE = (*HEADS, *BLOCK)
 END = (*STEM, *STAGE)
@@ -66,7 +69,7 @@ TABLES = (
         NAME,
         mark=r"^backbone\.slow_path\.",
         rules=(*PATHWAYS, *ONE, *PLAIN, *STEM, *STAGE, *PATHWAYS_BACK),
-        note=LATERALS,
+        notes=LATERALS,
     ),
     Table(NAME, mark=r"\.conv2\.1\.conv\.", rules=(*ONE, *PRESERVED, *PLAIN, *END)),
     Table(NAME, mark=r"\.conv2\.0\.conv\.", not_mark=r"\.conv2\.1\.conv\.", rules=(*ONE, *REDUCED, *PLAIN, *END)),
@@ -76,6 +79,6 @@ TABLES = (
         mark=r"layer\d\.\d+\.conv\d\.conv\.",
         not_mark=r"(slow_path|\.conv_s\.|\.conv2\.0\.)",
         rules=(*ONE, *PLAIN, *END),
-        note=STRIDES,
+        notes=STRIDES,
     ),
 )

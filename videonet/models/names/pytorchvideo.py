@@ -67,12 +67,15 @@ EFFICIENT_X3D = (
     (r"^projection\.model\.", "head.fc."),
 )
 NAME = "pytorchvideo"
+UNALIGNED = (
+    (r"^detection_head\.", "pytorchvideo's detection networks align boxes without the half pixel: aligned=False"),
+)
 
 TABLES = (
-    Table(NAME, mark=r"\.multipathway_blocks\.", rules=(*BLOCK, *PLAIN, *SLOWFAST)),
+    Table(NAME, mark=r"\.multipathway_blocks\.", rules=(*BLOCK, *PLAIN, *SLOWFAST), notes=UNALIGNED),
     Table(NAME, mark=r"\.norm_b\.0\.", rules=(*BLOCK, *GATED, *X3D_ENDS, *STAGES)),
     Table(NAME, mark=r"\.conv_b\.conv_xy\.", rules=(*BLOCK, *FACTORED, *STAGES)),
     Table(NAME, mark=r"blocks\.5\.res_blocks\.", rules=(*BLOCK, *PLAIN, *POOLED_STAGES)),
-    Table(NAME, mark=r"blocks\.4\.res_blocks\.", rules=(*BLOCK, *PLAIN, *STAGES)),
+    Table(NAME, mark=r"blocks\.4\.res_blocks\.", rules=(*BLOCK, *PLAIN, *STAGES), notes=UNALIGNED),
     Table(NAME, mark=r"^s1\.pathway0_stem_conv_xy\.kernel\.", rules=EFFICIENT_X3D),
 )

@@ -18,7 +18,7 @@ class Table:
     rules: (pattern, replacement) pairs; all are applied in this order to every key by `re.sub`. In a replacement
         `\1` is a group and `<1+1>` is group 1, a number, plus 1.
     drop: keys of a file that hold nothing a network takes.
-    note: what a user should know about weights of this source.
+    notes: (pattern, text): what a user should know about a file in which some key matches the pattern.
     """
 
     source: str
@@ -26,13 +26,18 @@ class Table:
     rules: tuple[tuple[str, str], ...]
     not_mark: str = ""
     drop: str = ""
-    note: str = ""
+    notes: tuple[tuple[str, str], ...] = ()
 
     def matches(self, keys: Iterable[str]) -> bool:
         """Whether a file with these keys may be of this source."""
         keys = list(keys)
         barred = self.not_mark and any(re.search(self.not_mark, k) for k in keys)
         return not barred and any(re.search(self.mark, k) for k in keys)
+
+    def note(self, keys: Iterable[str]) -> str:
+        """The notes that hold for a file with these keys."""
+        keys = list(keys)
+        return "; ".join(text for pattern, text in self.notes if any(re.search(pattern, k) for k in keys))
 
     def rename_all(self, keys: Iterable[str]) -> dict[str, str | None]:
         """Our name of every key of a file."""

@@ -42,7 +42,7 @@ FACTORED_BOTTLENECK = (
     *PLAIN,
 )
 NAME = "torchvision or VMZ"
-VMZ_NOTE = "VMZ's networks have a batch norm epsilon of 1e-3, which no weight file says"
+EPSILON = (("", "VMZ's networks have a batch norm epsilon of 1e-3, which no weight file says"),)
 
 
 class CountedBlocks(Table):
@@ -96,9 +96,9 @@ BLOBS = r"(^lr$|^model_iter|_momentum$|_grad$)"
 
 TABLES = (
     Table(NAME, mark=r"^stem\.3\.", not_mark=r"\.conv3\.", rules=(*ENDS, *FACTORED_STEM, *FACTORED_BASIC)),
-    Table(NAME, mark=r"^stem\.3\.", rules=(*ENDS, *FACTORED_STEM, *FACTORED_BOTTLENECK), note=VMZ_NOTE),
-    Table(NAME, mark=r"\.conv2\.0\.2\.", rules=(*ENDS, *STEM, *PRESERVED), note=VMZ_NOTE),
+    Table(NAME, mark=r"^stem\.3\.", rules=(*ENDS, *FACTORED_STEM, *FACTORED_BOTTLENECK), notes=EPSILON),
+    Table(NAME, mark=r"\.conv2\.0\.2\.", rules=(*ENDS, *STEM, *PRESERVED), notes=EPSILON),
     Table(NAME, mark=r"^stem\.1\.", not_mark=r"(^stem\.3\.|\.conv2\.0\.2\.)", rules=(*ENDS, *STEM, *PLAIN)),
-    CountedBlocks("VMZ (Caffe2)", mark=r"_middle_w$", rules=CAFFE2_PRESERVED, drop=BLOBS, note=VMZ_NOTE),
-    CountedBlocks("VMZ (Caffe2)", mark=r"^comp_0_", rules=CAFFE2_REDUCED, drop=BLOBS, note=VMZ_NOTE),
+    CountedBlocks("VMZ (Caffe2)", mark=r"_middle_w$", rules=CAFFE2_PRESERVED, drop=BLOBS, notes=EPSILON),
+    CountedBlocks("VMZ (Caffe2)", mark=r"^comp_0_", rules=CAFFE2_REDUCED, drop=BLOBS, notes=EPSILON),
 )
