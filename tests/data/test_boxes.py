@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from videonet.data.annotation import AnnotationError
-from videonet.data.box_list import HEADER, read_box_list, read_rows
+from videonet.data.box_list import HEADER, read_box_list, read_rows, write_box_list
 from videonet.data.boxes import keyframe_id, merge
 from videonet.data.keyframes import keyframes
 
@@ -126,6 +126,23 @@ def test_a_file_without_its_header_or_that_is_not_there(tmp_path):
 def test_boxes_a_little_outside_are_cut_at_the_edge(tmp_path):
     boxes = read_box_list(write(tmp_path, "a,1,-0.01,0,1.002,1,run"))
     assert boxes.box.tolist() == [[0, 0, 1, 1]]
+
+
+def test_what_is_written_reads_the_same(tmp_path):
+    path = write(
+        tmp_path,
+        '"b, the second.mp4",0.1,0,0,1,0.123456789,"jump, high",0.1234567,2',
+        "a.mp4,1234.567891,0.1,0.2,0.3,0.4,run,1,",
+        "a.mp4,1234.567891,0.1,0.2,0.3,0.4,,1,",
+        header=HEADER + ",score,person",
+    )
+    boxes = read_box_list(path)
+    write_box_list(tmp_path / "again.csv", boxes)
+    again = read_box_list(tmp_path / "again.csv")
+    assert rows_of(again) == rows_of(boxes)
+    assert (again.classes, again.person.tolist()) == (boxes.classes, boxes.person.tolist())
+    write_box_list(tmp_path / "later.csv", boxes, start=-10)
+    assert read_box_list(tmp_path / "later.csv").time.tolist() == pytest.approx([10.1, 1244.567891])
 
 
 def test_merging_joins_equal_boxes_of_a_moment(tmp_path):

@@ -179,6 +179,23 @@ def test_update_collects_what_evaluate_takes_at_once():
     assert metric.compute() == empty
 
 
+def test_two_processes_are_one_process_on_all_people(monkeypatch):
+    rng = np.random.default_rng(4)
+    truth, _, excluded = random_set(4)
+    people = rng.integers(0, 30, 80), boxes(rng, 80), rng.random((80, 6))
+    one, left, right, idle = (AvaEvaluation(truth, CLASSES, excluded=excluded) for _ in range(4))
+    one.update(*people)
+    left.update(*(part[:50] for part in people))
+    right.update(*(part[50:] for part in people))
+    expected = one.compute()
+    sent = []
+    for metric in (left, right, idle):  # what each process sends
+        monkeypatch.setattr("videonet.evaluation.ava.gather", lambda mine: sent.append(mine) or [mine])
+        metric.compute()
+    monkeypatch.setattr("videonet.evaluation.ava.gather", lambda mine: sent)
+    assert [metric.compute() for metric in (left, right, idle)] == [expected] * 3
+
+
 def test_update_keeps_its_own_copy_of_what_it_is_given():
     truth, _, _ = random_set(0)
     metric = AvaEvaluation(truth, CLASSES)

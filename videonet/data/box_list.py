@@ -55,6 +55,19 @@ def read_box_list(
     return replace(boxes, label=table[boxes.label], classes=names)
 
 
+def write_box_list(path: str | Path, boxes: Boxes, *, start: float = 0.0) -> None:
+    """Write a plain box list. start: the second of the boxes at which the video files begin (AVA clips: 900)."""
+    names, persons = boxes.names(), [person.decode() for person in boxes.person.tolist()]
+    words = {-1: ""} | dict(enumerate(boxes.classes or ()))
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow([*HEADER.split(","), *EXTRA])
+        for at, label, score in zip(boxes.row.tolist(), boxes.label.tolist(), boxes.score.tolist()):
+            time, corners = round(float(boxes.time[at]) - start, 6), boxes.box[at].tolist()
+            label = words.get(label, label)
+            rows.writerow([names[boxes.video[at]], f"{time:.12g}", *corners, label, f"{score:.9g}", persons[at]])
+
+
 def read_rows(
     path: str | Path,
     columns: Sequence[str],

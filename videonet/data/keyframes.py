@@ -41,13 +41,15 @@ class Keyframes:
     """Keyframes of a list, in the order of videos and then of time.
 
     boxes: all, sorted so that keyframe i has boxes starts[i] : starts[i + 1] and labels label_starts[i] :
-    label_starts[i + 1]. Either paths (V,) are the video files, as bytes; or frames are frame lists, lists (V,) their
-    rows, with `fps` images a second. Both begin at second `start` of the annotations.
+    label_starts[i + 1]; ids (K,): the integer of each keyframe that evaluation takes. Either paths (V,) are the video
+    files, as bytes; or frames are frame lists, lists (V,) their rows, with `fps` images a second. Both begin at second
+    `start` of the annotations.
     """
 
     boxes: Boxes
     starts: np.ndarray
     label_starts: np.ndarray
+    ids: np.ndarray
     num_classes: int
     start: float = 0.0
     paths: np.ndarray | None = None
@@ -73,7 +75,7 @@ class Keyframes:
         return Keyframe(
             video=b.videos[video].decode(),
             time=time,
-            id=int(b.frame[first]),
+            id=int(self.ids[index]),
             path="" if self.paths is None else os.fsdecode(self.paths[video]),
             seconds=time - self.start,
             frame=-1 if self.lists is None else int(frame_index(time, self.start, self.fps)),
@@ -180,4 +182,5 @@ def _sorted(
     boxes = boxes.take(order)
     changes = (np.diff(boxes.video) != 0) | (np.diff(boxes.time) != 0)
     starts = np.concatenate([[0], np.flatnonzero(changes) + 1, [len(boxes)]])
-    return Keyframes(boxes, starts, np.searchsorted(boxes.row, starts), num_classes, start, paths, frames, lists, fps)
+    ids, labels = boxes.frame[starts[:-1]], np.searchsorted(boxes.row, starts)
+    return Keyframes(boxes, starts, labels, ids, num_classes, start, paths, frames, lists, fps)
