@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,19 +40,24 @@ def read_weights(path: str | Path) -> dict[str, Any]:
         return read_pickle(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise WeightsError(
-            f"{path} holds more than tensors and plain data ({first_line(error)}), and loading it could run code; "
-            f"save its state dict alone where you trust it, and load that"
-        ) from error
-    except (RuntimeError, EOFError, OSError, ValueError) as error:
-        size = path.stat().st_size
-        raise WeightsError(
-            f"{path} is not a whole checkpoint ({size} bytes; {first_line(error)}): cut short or damaged; get it again"
-        ) from error
+    except Exception as error:  # a damaged file raises nearly anything
+        raise WeightsError(unreadable(path, error)) from error
     if not isinstance(content, Mapping):
         raise WeightsError(f"{path} holds a {type(content).__name__}; a checkpoint is a dict of tensors")
     return dict(content)
+
+
+def unreadable(path: Path, error: Exception) -> str:
+    """Why a file is not read, in one line: it names an object that is no tensor, or it is no whole checkpoint."""
+    named = re.search(r"(?:GLOBAL|names) (\S+)", str(error))
+    if isinstance(error, pickle.UnpicklingError) and named:
+        return (
+            f"{path} holds more than tensors and plain data ({named[1]}), and loading that could run code: refused; "
+            f"save its state dict alone where you trust it, and load that"
+        )
+    size, detail = path.stat().st_size, first_line(error)
+    detail = "not written by torch.save" if detail.startswith("Weights only load failed") else detail
+    return f"{path} is not a whole checkpoint ({size} bytes; {detail}): cut short or damaged; get it again"
 
 
 def check_file(path: Path) -> None:
@@ -91,12 +97,8 @@ def read_pickle(path: Path) -> dict[str, Any]:
     try:
         with open(path, "rb") as file:
             content = ArrayUnpickler(file, encoding="latin1").load()
-    except pickle.UnpicklingError as error:
-        raise WeightsError(
-            f"{path} holds more than arrays ({first_line(error)}), and loading it could run code; refused"
-        ) from error
     except Exception as error:  # a damaged pickle raises nearly anything
-        raise WeightsError(f"{path} is cut short or damaged ({first_line(error)}); get it again") from error
+        raise WeightsError(unreadable(path, error)) from error
     if not isinstance(content, Mapping):
         raise WeightsError(f"{path} holds a {type(content).__name__}; a Caffe2 file is a dict of arrays")
     return dict(content)

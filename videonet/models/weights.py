@@ -171,23 +171,30 @@ def fold_split_norms(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tenso
 
 
 def check_report(report: Report, strict: bool) -> None:
-    """The error of weights that do not fit."""
+    """The error of weights that do not fit, in one line."""
     problems = report.problems()
     if not problems or (not strict and report.matched >= ENOUGH):
         return
-    head = [m for m in report.mismatched if m[0].startswith("head.")]
     listed = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
+    note = f" ({report.note})" if report.note else ""
+    raise WeightsError(f"{report.file}: the weights ({report.source}) {reason(report, problems)}: {listed}{note}")
+
+
+def reason(report: Report, problems: list[str]) -> str:
+    """What is wrong with weights that do not fit, and the way out."""
     total = len(report.loaded) + len(report.missing) + len(report.mismatched)
-    if report.matched < ENOUGH:
-        why = f"fit {len(report.loaded)} of the network's {total} tensors; it is another network's file"
-    elif head and len(head) == len(problems):
-        why = (
-            f"have {head[0][1][0]} classes and the network {head[0][2][0]}; build it with that number, "
-            f"or load with strict=False to keep a fresh head"
+    flat = [m for m in report.mismatched if len(m[2]) == 5 and m[1] == (*m[2][:2], *m[2][3:])]
+    if flat:
+        return (
+            f"are an image network's, {len(flat)} kernels have no time axis (inflate them, TRAIN.INFLATE in a config)"
         )
-    else:
-        why = f"leave {len(problems)} tensors without a place (strict=False lets them be)"
-    raise WeightsError(f"{report.file}: the weights ({report.source}) {why}: {listed}")
+    if report.matched < ENOUGH:
+        return f"fit {len(report.loaded)} of the network's {total} tensors, so they are another network's"
+    head = [m for m in report.mismatched if m[0].startswith("head.")]
+    if len(head) == len(problems):
+        theirs, ours = head[0][1][0], head[0][2][0]
+        return f"have {theirs} classes, the network {ours} (build it with {theirs}, or strict=False keeps its own head)"
+    return f"leave {len(problems)} tensors without a place (strict=False lets them be)"
 
 
 @torch.no_grad()

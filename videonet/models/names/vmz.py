@@ -57,24 +57,23 @@ class CountedBlocks(Table):
         def place(match: re.Match[str]) -> str:
             block = int(match[2])
             stage = max([i for i, start in enumerate(starts) if start <= block], default=0)
-            return f"res{stage + 2}.{block - starts[stage]}.{match[1]}"
+            return f"res{stage + 2}.{block - starts[stage]}.{match[1]}."
 
         placed = {key: re.sub(r"^(comp|shortcut_projection)_(\d+)_", place, key) if starts else key for key in keys}
         return {key: self.rename(name) for key, name in placed.items()}
 
 
 CAFFE2 = (
-    (r"(conv_\d(?:_middle)?|shortcut_projection\.?)_?w$", r"\1.weight"),
     (r"^conv1_w$", "stem.conv.weight"),
-    (r"^conv1_spatbn_relu_", "stem.bn."),
-    (r"\.shortcut_projection\.(?:w|weight)$", ".shortcut.conv.weight"),
-    (r"\.shortcut_projection\.spatbn_", ".shortcut.bn."),
-    (r"\.comp\.conv_(\d)(_middle)?(?:\.weight|_w)$", r".comp.conv_\1\2.weight"),
-    (r"\.comp\.spatbn_(\d)(_middle)?_", r".comp.bn_\1\2."),
-    (r"(bn[\w.]*)\.s$", r"\1.weight"),
-    (r"(bn[\w.]*)\.b$", r"\1.bias"),
-    (r"(bn[\w.]*)\.rm$", r"\1.running_mean"),
-    (r"(bn[\w.]*)\.riv$", r"\1.running_var"),
+    (r"^conv1_spatbn_relu_(\w+)$", r"stem.bn.\1"),
+    (r"\.shortcut_projection\.w$", ".shortcut.conv.weight"),
+    (r"\.shortcut_projection\.spatbn_(\w+)$", r".shortcut.bn.\1"),
+    (r"\.comp\.conv_(\d)(_middle)?_w$", r".comp.conv_\1\2.weight"),
+    (r"\.comp\.spatbn_(\d)(_middle)?_(\w+)$", r".comp.bn_\1\2.\3"),
+    (r"\.s$", ".weight"),
+    (r"\.b$", ".bias"),
+    (r"\.rm$", ".running_mean"),
+    (r"\.riv$", ".running_var"),
     (r"^last_out_L\d+_w$", "head.fc.weight"),
     (r"^last_out_L\d+_b$", "head.fc.bias"),
     (r"^(stem|res\d)\.", r"backbone.\1."),
