@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from videonet.layers.act import Act, relu
@@ -56,6 +57,14 @@ class PlacedBasic(Placed, Basic):
             )
         self.position = position
         self.gate = gate(nd, c_in if position == "pre" else c_out)
+
+
+class RectifiedBasic(Basic):
+    """A basic block with a ReLU between its branch and the gate, which timm's SE-ResNet-18 and 34 were trained with."""
+
+    def branch(self, x: torch.Tensor) -> torch.Tensor:
+        """3x3 - 3x3 - relu."""
+        return F.relu(super().branch(x))
 
 
 class PlacedBottleneck(Placed, Bottleneck):
@@ -129,6 +138,7 @@ def se_resnet(
     group_width: int = 4,
     se_ratio: int = 16,
     position: str = "standard",
+    rectify: bool = False,
     shortcut: str = "B",
     stride_on: str = "pointwise",
     time_at: str = "pointwise",
@@ -142,6 +152,7 @@ def se_resnet(
     depth: 18, 34, 50, 101, 152 or 200. groups, group_width: cardinality and channels a group in res2 (32 and 4).
     se_ratio: how much narrower the gate's hidden layer is. position: "standard" (on the branch's end), "pre", "post",
     "identity" or "3x3". stride_on: "pointwise" as released for SE-ResNet, "spatial" for SE-ResNeXt.
+    rectify: in 18 and 34 layers, a ReLU before the gate, as in timm's weights (the authors released neither depth).
     shortcut, time_at, drop_path: as in `resnet`.
     """
     choose("position", position, POSITIONS)
@@ -153,7 +164,8 @@ def se_resnet(
     if depth < 50:
         if groups:
             raise ValueError(f"depth is {depth} with {groups} groups; an SE-ResNeXt has 50 layers or more")
-        blocks, expansion = [partial(Basic if position == "standard" else PlacedBasic, **slots)] * 4, 1
+        plain = RectifiedBasic if rectify else Basic
+        blocks, expansion = [partial(plain if position == "standard" else PlacedBasic, **slots)] * 4, 1
     else:
         kind = Bottleneck if position == "standard" else PlacedBottleneck
         slots |= {"stride_on": stride_on, "time_at": time_at}
@@ -196,7 +208,10 @@ def _resnext(depth: int) -> Variant:
 
 VARIANTS = {
     f"se_resnet{depth}": Variant(
-        se_resnet, {"depth": depth}, head_settings={"dropout": 0.0}, doc=f"SE-ResNet {PAPER}, {depth} layers."
+        se_resnet,
+        {"depth": depth, "rectify": depth < 50},
+        head_settings={"dropout": 0.0},
+        doc=f"SE-ResNet {PAPER}, {depth} layers.",
     )
     for depth in (18, 34, 50, 101, 152)
 } | {
