@@ -62,7 +62,7 @@ class Timeline:
         spans = sorted((self.start(frame), int(self.position[frame])) for frame in frames)
         merged: list[tuple[int, int]] = []
         for start, stop in spans:
-            if merged and start <= merged[-1][1]:
+            if merged and start <= merged[-1][1] + 1:
                 merged[-1] = (merged[-1][0], max(stop, merged[-1][1]))
             else:
                 merged.append((start, stop))
@@ -71,6 +71,11 @@ class Timeline:
     def time(self, place: int) -> int:
         """Presentation time of the packet at a place in decode order."""
         return int(self._at[place])
+
+    def even(self, start: int, stop: int) -> bool:
+        """Whether the packets from a place to another in decode order show frames at an even rate, with none lost."""
+        gaps = np.diff(np.sort(self._at[start : stop + 1]))
+        return gaps.size == 0 or bool(gaps.max() <= 1.5 * np.median(gaps))
 
     def shows(self, place: int) -> bool:
         """Whether the packet at a place in decode order shows a frame."""

@@ -19,10 +19,14 @@ _INTRA_ONLY = ("mjpeg", "png", "rawvideo", "ffv1", "huffyuv", "ffvhuff", "utvide
 
 @dataclass
 class Section:
-    """Packets in decode order, and their timeline."""
+    """Packets in decode order, and their timeline.
+
+    `whole`: the container lists its packets, so that none can be lost without a trace.
+    """
 
     packets: list[Packet]
     timeline: Timeline
+    whole: bool
 
 
 class Film:
@@ -37,7 +41,9 @@ class Film:
         timeline = timeline_of(stream, packets)
         sound = timeline is not None and timeline.ordered and timeline.closed
         self.exact = sound and not _must_count(stream, packets)
-        self._section = Section(packets, timeline or Timeline(*(np.empty(0, kind) for kind in (int, bool, bool))))
+        self._section = Section(
+            packets, timeline or Timeline(*(np.empty(0, kind) for kind in (int, bool, bool))), listed(stream)
+        )
         self.times = stream.seconds(self._section.timeline.pts)
         self.num_frames = len(self.times)
         self.fps = fitted_rate(self.times, stream.rate)
@@ -74,6 +80,11 @@ def demux(stream: Stream) -> tuple[list[Packet], int]:
     except (av.FFmpegError, OSError):
         return packets, 1
     return packets, 0
+
+
+def listed(stream: Stream) -> bool:
+    """Whether the container lists its packets (MP4, QuickTime), so that none can be lost without a trace."""
+    return "mp4" in stream.container.format.name
 
 
 def timeline_of(stream: Stream, packets: list[Packet], first: int = 0) -> Timeline | None:
