@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-import torch.multiprocessing as mp
 
+from tests.engine import group
 from videonet import distributed
 
 KEYS = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -122,7 +122,7 @@ def _work(rank: int, port: int, folder: Path) -> None:
 
 
 def test_two_processes_of_torchrun_work_together(tmp_path):
-    mp.spawn(_work, (free_port(), tmp_path), nprocs=2)
+    group.start(_work, 2, free_port(), tmp_path)
     for rank in range(2):
         assert torch.load(tmp_path / f"{rank}.pt", weights_only=True) == {
             "line": "world=2 nodes=2 local=1 backend=gloo",

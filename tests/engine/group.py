@@ -25,7 +25,15 @@ def _work(rank: int, function: Callable, world: int, folder: Path, arguments: tu
     distributed.shutdown()
 
 
+def start(function: Callable, world: int, *arguments: object) -> None:
+    """Run function(rank, *arguments) in `world` processes and wait for them."""
+    several = "forkserver" in mp.get_all_start_methods()  # which imports torch once, not in every process
+    if several:
+        mp.get_context("forkserver").set_forkserver_preload(["torch._dynamo", "videonet.engine.loop"])
+    mp.start_processes(function, arguments, nprocs=world, start_method="forkserver" if several else "spawn")
+
+
 def run(function: Callable, world: int, folder: Path, *arguments: object) -> list:
     """function(folder, *arguments) of every rank; it returns what torch.load reads with weights_only."""
-    mp.spawn(_work, (function, world, folder, arguments), nprocs=world)
+    start(_work, world, function, world, folder, arguments)
     return [torch.load(folder / f"{function.__name__}_{world}_{rank}.pt", weights_only=True) for rank in range(world)]
