@@ -9,9 +9,10 @@ from reference import build, check_counts, check_video, reference_shapes, shapes
 from videonet.layers.ghost import GhostModule
 from videonet.layers.nd import Nd
 from videonet.models.block_table import Row
-from videonet.models.image import ghostnet
+from videonet.models.image import g_ghost, ghostnet
+from videonet.models.image.g_ghost import GhostStage, ghost_stage
 from videonet.models.image.ghostnet import GhostBottleneck
-from videonet.models.pathway import Pathway
+from videonet.models.pathway import IMAGE, Pathway
 
 
 def maps(channels: int, dims: int = 2) -> torch.Tensor:
@@ -66,6 +67,69 @@ def test_ghostnet_is_the_published_one(shared: Path, name: str) -> None:
     assert shapes(model) == reference_shapes(shared, f"ghostnet_ref:{name}")
 
 
-@pytest.mark.parametrize("name", ["ghostnet_1.0x"])
-def test_the_family_is_a_video_backbone(name: str) -> None:
-    check_video(name, ghostnet.VARIANTS[name])
+def small_stage(dims: int = 2, policy: str = "batch") -> GhostStage:
+    torch.manual_seed(0)
+    return ghost_stage(Nd(dims, norm_policy=policy), 2, 4, 6, 16, 4, pathway=IMAGE)
+
+
+def seen_by(module: torch.nn.Module) -> list[torch.Tensor]:
+    """What the module is called with, from now on."""
+    seen: list[torch.Tensor] = []
+    module.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    return seen
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_the_last_block_of_a_ghost_stage_reads_both_parts_joined(dims: int) -> None:
+    stage = small_stage(dims).eval()
+    first, *between, last = stage.blocks
+    joined = seen_by(last)
+    stage(maps(6, dims))
+    whole = first(maps(6, dims))
+    x, means = whole[:, : stage.raw], [whole.flatten(2).mean(2)]
+    for block in between:
+        x = block(x)
+        means.append(x.flatten(2).mean(2))
+    merged = stage.merge(torch.cat(means, 1))
+    cheap = (stage.cheap(whole[:, stage.raw :]) + merged[(..., *[None] * dims)]).relu()
+    torch.testing.assert_close(joined[0], torch.cat([x, cheap], 1))
+    assert stage.raw == 6 and cheap.shape[1] == 10
+
+
+def test_the_blocks_between_leave_the_other_channels_alone() -> None:
+    stage = small_stage().eval()
+    inputs, outputs = seen_by(stage.cheap), seen_by(stage.blocks[-1])
+    whole: list[torch.Tensor] = []
+    stage.blocks[0].register_forward_hook(lambda *call: whole.append(call[2]))
+    stage(maps(6))
+    raw, cheap = outputs[0].split([stage.raw, 10], 1)
+    (gradient,) = torch.autograd.grad(raw.square().sum(), whole[0], retain_graph=True)
+    assert gradient[:, : stage.raw].abs().sum() > 0 and gradient[:, stage.raw :].abs().sum() == 0
+    (gradient,) = torch.autograd.grad(cheap.square().sum(), whole[0])
+    assert (gradient.abs().sum((0, 2, 3)) > 0).all()  # by the summaries, also from the raw channels
+    assert torch.equal(inputs[0], whole[0][:, stage.raw :])
+
+
+def test_a_ghost_stage_tests_a_batch_of_one_but_does_not_train_it() -> None:
+    assert small_stage().eval()(maps(6)[:1]).shape == (1, 16, 3, 3)
+    with pytest.raises(ValueError, match="a batch of 1 cannot train.*norm='group'"):
+        small_stage().train()(maps(6)[:1])
+    small_stage(policy="group").train()(maps(6)[:1]).sum().backward()
+
+
+@pytest.mark.parametrize("name", g_ghost.VARIANTS)
+def test_g_ghost_is_the_published_one(shared: Path, name: str) -> None:
+    model = build(g_ghost.VARIANTS[name])
+    check_counts(shared, model, f"g_ghost_ref:{name}")
+    if name[-3:] <= "080":
+        assert shapes(model) == reference_shapes(shared, f"g_ghost_ref:{name}")
+
+
+def test_an_unknown_size_names_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="size is '024'; a G-Ghost RegNetX has one of 002, 004"):
+        g_ghost.g_ghost_regnetx(Nd(2), size="024")
+
+
+@pytest.mark.parametrize("name", ["ghostnet_1.0x", "g_ghost_regnetx_002", "g_ghost_regnetx_080"])
+def test_the_families_are_video_backbones(name: str) -> None:
+    check_video(name, {**ghostnet.VARIANTS, **g_ghost.VARIANTS}[name])

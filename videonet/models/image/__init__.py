@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from videonet.models.image import densenet as _densenet
+from videonet.models.image import g_ghost as _g_ghost
 from videonet.models.image import ghostnet as _ghostnet
 from videonet.models.image import mgic as _mgic
 from videonet.models.image import preact as _preact
@@ -25,6 +26,7 @@ from videonet.models.network import Variant
 
 VARIANTS: dict[str, Variant] = {
     **_densenet.VARIANTS,
+    **_g_ghost.VARIANTS,
     **_ghostnet.VARIANTS,
     **_mgic.VARIANTS,
     **_preact.VARIANTS,
