@@ -63,7 +63,7 @@ def test_every_rule_stays_inside_the_video(total, short):
         sampling.random_clip(rng, total, 30, 32, 2, short=short),
         sampling.centre_clip(total, 30, 32, 2, short=short),
         *sampling.clip_views(total, 30, 32, 2, views=10, short=short),
-        *sampling.clip_views(total, 30, 32, 2, views=3, spans="uniform", short=short),
+        *sampling.clip_views(total, 30, 32, 2, views=3, spans="to_end", short=short),
         sampling.random_strided(rng, total, 30, 32, 2, short=short),
         *sampling.strided_views(total, 30, 32, 2, short=short),
         sampling.random_segments(rng, total, 30, 32, short=short),
@@ -127,10 +127,10 @@ def test_test_views_differ(spans, total):
 
 
 def test_uniform_views_reach_the_end():
-    clips = sampling.clip_views(300, 30, 32, 2, views=10, spans="uniform")
+    clips = sampling.clip_views(300, 30, 32, 2, views=10, spans="to_end")
     assert (clips[0, 0], clips[-1, -1]) == (0, 299)
     assert sampling.clip_views(300, 30, 32, 2, views=10)[-1, -1] == 275
-    middle = sampling.clip_views(300, 30, 32, 2, views=1, spans="uniform")[0]
+    middle = sampling.clip_views(300, 30, 32, 2, views=1, spans="to_end")[0]
     assert np.array_equal(middle, sampling.centre_clip(300, 30, 32, 2))
 
 

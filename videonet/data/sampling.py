@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 SHORT_POLICIES = ("repeat_last", "loop", "error")
-SPANS = ("published", "offset", "uniform")
+SPANS = ("published", "offset", "to_end")
 
 
 class ShortVideo(ValueError):
@@ -73,7 +73,7 @@ def centre_clip(
     total: int, fps: float, frames: int, rate: float, *, target_fps: float = 30.0, short: str = "repeat_last"
 ) -> np.ndarray:
     """The clip in the middle of the video: validation without chance. (frames,)"""
-    return clip_views(total, fps, frames, rate, views=1, spans="uniform", target_fps=target_fps, short=short)[0]
+    return clip_views(total, fps, frames, rate, views=1, spans="to_end", target_fps=target_fps, short=short)[0]
 
 
 def view_starts(total: int, span: float, views: int, how: str = "published") -> np.ndarray:
@@ -81,7 +81,7 @@ def view_starts(total: int, span: float, views: int, how: str = "published") -> 
 
     published: i / views of the room, so the end of the video is never reached (SlowFast, section 4; I3D test).
     offset: whole steps of room // (views - 1), PySlowFast's USE_OFFSET_SAMPLING; one view starts in the middle.
-    uniform: from the first frame to the last one, both included; one view lies in the middle.
+    to_end: from the first frame to the last one, both included; one view lies in the middle.
     """
     if how not in SPANS:
         raise ValueError(f"unknown test spans {how!r}; one of {', '.join(SPANS)}")
@@ -130,7 +130,7 @@ def strided_views(
     total: int, fps: float, frames: int, rate: int, *, views: int = 10, short: str = "repeat_last"
 ) -> np.ndarray:
     """The test clips of Charades: exact strides, starts spread from the first frame to the last. (views, frames)"""
-    starts = view_starts(total, (frames - 1) * rate + 1, views, "uniform").round().astype(int)
+    starts = view_starts(total, (frames - 1) * rate + 1, views, "to_end").round().astype(int)
     return np.stack([strided(int(start), frames, rate, total, short) for start in starts])
 
 
