@@ -15,6 +15,7 @@ from videonet.models.image import mgic as _mgic
 from videonet.models.image import preact as _preact
 from videonet.models.image import prelu as _prelu
 from videonet.models.image import res2net as _res2net
+from videonet.models.image import res2net_dla as _res2net_dla
 from videonet.models.image import resnet as _resnet
 from videonet.models.image import resnext as _resnext
 from videonet.models.image import sda as _sda
@@ -32,6 +33,7 @@ VARIANTS: dict[str, Variant] = {
     **_preact.VARIANTS,
     **_prelu.VARIANTS,
     **_res2net.VARIANTS,
+    **_res2net_dla.VARIANTS,
     **_resnet.VARIANTS,
     **_resnext.VARIANTS,
     **_sda.VARIANTS,
