@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from reference import build, check_counts, check_video, reference_shapes, shapes
+from reference import build, check_counts, check_video, read, reference_shapes, shapes
 
 from videonet.layers.ghost import GhostModule
 from videonet.layers.nd import Nd
 from videonet.models.block_table import Row
-from videonet.models.image import g_ghost, ghostnet
+from videonet.models.count import count_macs, count_params
+from videonet.models.image import g_ghost, ghost_resnet, ghostnet
 from videonet.models.image.g_ghost import GhostStage, ghost_stage
 from videonet.models.image.ghostnet import GhostBottleneck
 from videonet.models.pathway import IMAGE, Pathway
@@ -130,6 +131,34 @@ def test_an_unknown_size_names_the_known_ones() -> None:
         g_ghost.g_ghost_regnetx(Nd(2), size="024")
 
 
-@pytest.mark.parametrize("name", ["ghostnet_1.0x", "g_ghost_regnetx_002", "g_ghost_regnetx_080"])
+@pytest.mark.parametrize(("name", "ratio"), [("ghost_resnet50", 2), ("ghost_resnet50_s4", 4)])
+def test_ghost_resnet_costs_what_the_released_one_does(shared: Path, name: str, ratio: int) -> None:
+    figures = read(shared / "golden/image_counts.json")["models"][f"ghost_resnet_ref:ghost_resnet50_s{ratio}"]
+    gmacs = count_macs(build(ghost_resnet.VARIANTS[name]), (3, 224, 224)).total / 1e9
+    assert gmacs == pytest.approx(figures["gmacs_conv_linear"], rel=1e-5)
+
+
+def test_the_cifar_ghost_resnet_has_the_published_size() -> None:
+    model = build(ghost_resnet.VARIANTS["cifar_ghost_resnet56"])
+    assert count_params(model) == pytest.approx(0.43e6, rel=0.03)
+    assert count_macs(model, (3, 32, 32)).total == pytest.approx(63e6, rel=0.04)
+
+
+@pytest.mark.parametrize("kernels", [(3, 3), (1, 3, 1)])
+def test_a_ghost_resnet_block_with_a_zeroed_branch_is_the_identity(kernels: tuple[int, ...]) -> None:
+    block = ghost_resnet.GhostResidual(Nd(2, zero_init=True), 8, 4, 8, kernels=kernels)
+    x = maps(8).abs()
+    assert torch.equal(block(x), x)
+    assert [g.primary.conv.kernel_size[0] for g in block.ghosts] == list(kernels)
+
+
+def test_depths_without_a_ghost_resnet_are_refused() -> None:
+    with pytest.raises(ValueError, match="depth is 18; a Ghost-ResNet has bottlenecks"):
+        ghost_resnet.ghost_resnet(Nd(2), depth=18)
+    with pytest.raises(ValueError, match="depth is 51; a CIFAR Ghost-ResNet has 6n"):
+        ghost_resnet.cifar_ghost_resnet(Nd(2), depth=51)
+
+
+@pytest.mark.parametrize("name", ["ghostnet_1.0x", "ghost_resnet50", "g_ghost_regnetx_002", "g_ghost_regnetx_080"])
 def test_the_families_are_video_backbones(name: str) -> None:
-    check_video(name, {**ghostnet.VARIANTS, **g_ghost.VARIANTS}[name])
+    check_video(name, {**ghostnet.VARIANTS, **ghost_resnet.VARIANTS, **g_ghost.VARIANTS}[name])

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from videonet.models.image import densenet as _densenet
 from videonet.models.image import g_ghost as _g_ghost
+from videonet.models.image import ghost_resnet as _ghost_resnet
 from videonet.models.image import ghostnet as _ghostnet
 from videonet.models.image import mgic as _mgic
 from videonet.models.image import preact as _preact
@@ -28,6 +29,7 @@ from videonet.models.network import Variant
 VARIANTS: dict[str, Variant] = {
     **_densenet.VARIANTS,
     **_g_ghost.VARIANTS,
+    **_ghost_resnet.VARIANTS,
     **_ghostnet.VARIANTS,
     **_mgic.VARIANTS,
     **_preact.VARIANTS,
