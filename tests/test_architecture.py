@@ -24,7 +24,8 @@ MAY = {
     "suggest": set(),
     "distributed": set(),
     "build": {"build", "config", "defaults", "distributed", "suggest", "source", *LIBRARIES, "layers"},
-    "run": {"run", "build", "config", "defaults", "distributed", "suggest", "source", *LIBRARIES, "layers", "visualize"},
+    "report": {"report", "visualize"},
+    "run": {"run", "report", "build", "config", "defaults", "distributed", "suggest", "source", *LIBRARIES, "layers", "visualize"},
 }
 
 

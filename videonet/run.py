@@ -27,7 +27,7 @@ from videonet.engine.precision import grad_scaler
 from videonet.engine.state import State, moving_average
 from videonet.engine.watch import Watch
 from videonet.evaluation.views import Views
-# NORM
+from videonet.layers.norm import convert_norms
 from videonet.models.checkpoint import read_weights
 from videonet.models.inflate import inflate
 from videonet.models.network import Network
@@ -101,7 +101,7 @@ def start_model(cfg: CfgNode, classes: int, device: torch.device) -> Network:
     """The network before training: built from the seed, norms as BN.MODE says, parts frozen."""
     torch.manual_seed(cfg.SEED)
     model = build.build_model(cfg, classes)
-    # NORM2
+    convert_norms(model, cfg.BN.MODE, splits=cfg.BN.NUM_SPLITS)
     if cfg.MODEL.FREEZE:
         optim.freeze(model, cfg.MODEL.FREEZE)
     return place(cfg, model, device)
