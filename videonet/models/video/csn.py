@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -12,7 +13,7 @@ from videonet.layers.nd import Nd
 from videonet.models.blocks import Bottleneck, choose
 from videonet.models.image.resnet import find_depths, strides_of
 from videonet.models.network import Variant
-from videonet.models.pathway import Pathway
+from videonet.models.pathway import IMAGE, Pathway
 from videonet.models.trunk import Stem, Trunk, stages
 
 RELEASED = Nd(3, bn_eps=1e-3, init="fan_in")
@@ -40,17 +41,23 @@ class PreservedMix(nn.Module):
 
 
 def csn(
-    nd: Nd = RELEASED, *, depth: int = 152, interactions: str = "preserved", pathway: Pathway | None = None
+    nd: Nd = RELEASED,
+    *,
+    depth: int = 152,
+    interactions: str = "preserved",
+    output_stride: int = 32,
+    scale: float = 1.0,
+    pathway: Pathway | None = None,
 ) -> Trunk:
     """The backbone of a CSN: a ResNet whose 3x3 convolutions are depthwise t x 3 x 3.
 
     depth: 50, 101 or 152. interactions: between channels, "reduced" (ir-CSN) or "preserved" by a 1x1 before each
-    depthwise convolution (ip-CSN).
+    depthwise convolution (ip-CSN). output_stride: 32, or 16 for detection. scale: multiplies every width.
     """
     if depth < 50:
         raise ValueError(f"depth is {depth}; a CSN has bottlenecks, so 50, 101, 152 or 200")
     preserved = choose("interactions", interactions, KINDS) == "preserved"
-    pathway = pathway or (CLIP if nd.dims == 3 else Pathway())
+    pathway = pathway or replace(CLIP if nd.dims == 3 else IMAGE, output_stride=output_stride, scale=scale)
     stem = Stem(nd, pathway.width(64), t=pathway.stem_t, t_stride=pathway.stem_t_stride)
     inner = [pathway.width(64) * 2**i for i in range(4)]
     channels = [4 * c for c in inner]

@@ -132,6 +132,7 @@ def r2plus1d(
     t_strides: Sequence[int] = (1, 2, 2, 2),
     time_first: bool = False,
     factored_shortcut: bool = False,
+    scale: float = 1.0,
     pathway: Pathway | None = None,
 ) -> Trunk:
     """The backbone of R(2+1)D: every convolution is one over space, then one over time (section 3.5).
@@ -140,10 +141,10 @@ def r2plus1d(
     as make the pair as large as the whole convolution), "block" (as the block's first; torchvision's 18) or "same"
     (the width; pytorchvideo's 50). stem_middle: of the stem, 0 for no convolution over time there. stem_pool: a max
     pool after it. strides, t_strides: of the stages. time_first: time before space in bottlenecks (pytorchvideo).
-    factored_shortcut: projections are pairs too (mmaction2's 34).
+    factored_shortcut: projections are pairs too (mmaction2's 34). scale: multiplies every width.
     """
     choose("middle", middle, MIDDLES)
-    pathway = pathway or (Pathway(stem_t=3, t=kernels(t), t_strides=tuple(t_strides)) if nd.dims == 3 else Pathway())
+    pathway = pathway or _pathway(nd, t, t_strides, scale)
     if depth < 50 and (time_first or middle == "same"):
         raise ValueError(f"depth is {depth}; time_first and middle 'same' are for bottlenecks: depth 50 and more")
     stem_time = {"t": pathway.stem_t, "t_stride": pathway.stem_t_stride}
@@ -167,19 +168,28 @@ def r3d(
     strides: Sequence[int] = (1, 2, 2, 2),
     t: Sequence[Kernels] = (3, 3, 3, 3),
     t_strides: Sequence[int] = (1, 2, 2, 2),
+    scale: float = 1.0,
     pathway: Pathway | None = None,
 ) -> Trunk:
     """The backbone of R3D: basic blocks of two t x 3 x 3 convolutions, and no pool (section 3.2).
 
     depth: 18 or 34. t: temporal kernels of the stages; 3 in the first ones only is MC3 (section 3.3).
+    scale: multiplies every width.
     """
     if depth >= 50:
         raise ValueError(
             f"depth is {depth}; R3D has basic blocks: 18 or 34; for bottlenecks, resnet3d with stem_t and t"
         )
-    pathway = pathway or (Pathway(stem_t=3, t=kernels(t), t_strides=tuple(t_strides)) if nd.dims == 3 else Pathway())
+    pathway = pathway or _pathway(nd, t, t_strides, scale)
     stem = Stem(nd, pathway.width(64), t=pathway.stem_t, t_stride=pathway.stem_t_stride, pool=False)
     return _trunk(nd, stem, partial(FactoredBasic, middle=None), depth, strides, pathway)
+
+
+def _pathway(nd: Nd, t: Sequence[Kernels], t_strides: Sequence[int], scale: float) -> Pathway:
+    """Time where the settings say, in 3-D; none in 2-D."""
+    if nd.dims == 2:
+        return Pathway(scale=scale)
+    return Pathway(stem_t=3, t=kernels(t), t_strides=tuple(t_strides), scale=scale)
 
 
 def _trunk(nd: Nd, stem: nn.Module, block: partial, depth: int, strides: Sequence[int], pathway: Pathway) -> Trunk:

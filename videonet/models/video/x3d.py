@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -16,7 +17,7 @@ from videonet.layers.shortcut import projection
 from videonet.models.blocks import Bottleneck
 from videonet.models.heads import Projected
 from videonet.models.network import Variant
-from videonet.models.pathway import Pathway
+from videonet.models.pathway import IMAGE, Pathway
 from videonet.models.trunk import Trunk, stages
 from videonet.models.video.resnet3d import VIDEO
 
@@ -57,6 +58,7 @@ def x3d(
     base_width: int = 12,
     se_ratio: float = 0.0625,
     bare_shortcut: bool = False,
+    output_stride: int = 32,
     pathway: Pathway | None = None,
 ) -> Trunk:
     """The backbone of X3D (table 1), whose last map is conv5's.
@@ -64,8 +66,9 @@ def x3d(
     width, depth, bottleneck: the expansion factors (2.0, 2.2, 2.25 of M; table 4). base_width: channels of the stem
     before expansion. se_ratio: of the squeeze-and-excitation in every other block; 0 for none.
     bare_shortcut: no norm on a shortcut that keeps its channels, as in pytorchvideo's files.
+    output_stride: 32, or 16 for detection.
     """
-    pathway = pathway or (CLIP if nd.dims == 3 else Pathway())
+    pathway = pathway or replace(CLIP if nd.dims == 3 else IMAGE, output_stride=output_stride)
     base = [base_width]
     for _ in DEPTHS[1:]:
         base.append(round_channels(base[-1] * 2.0))
