@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from image_cases import train_by_chance
 from image_peers import TABLES
 from torch import nn
 
@@ -29,20 +30,14 @@ def cases(table: dict) -> list:
 
 def check(kind: str, name: str, peer: nn.Module) -> None:
     """Random weights and statistics of the peer, renamed, give its logits."""
-    torch.manual_seed(0)
-    for module in peer.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.weight, 0.5, 1)
-            nn.init.normal_(module.bias, std=0.1)
-            nn.init.normal_(module.running_mean, std=0.1)
-            nn.init.uniform_(module.running_var, 0.5, 1.5)
+    train_by_chance(peer)
     model = VARIANTS[name](1000).eval()
     state = {TABLES[kind].rename(key): value for key, value in peer.state_dict().items()}
     shapes = {key: value.shape for key, value in model.state_dict().items()}
     model.load_state_dict({key: value.reshape(shapes.get(key, value.shape)) for key, value in state.items()})
     images = torch.randn(2, 3, 77, 64)
     with torch.no_grad():
-        found, wanted = model(images), peer.eval()(images)
+        found, wanted = model(images), peer(images)
     assert wanted.std() > 1e-3
     torch.testing.assert_close(found, wanted, rtol=0, atol=1e-4 * wanted.abs().max().item())
 

@@ -68,7 +68,7 @@ def stage_names(model: nn.Module) -> list[str]:
     """The parts that `Macs.stages` lists, in the order of the modules; a pathway is listed by its stages."""
     names = []
     for name, module in model.named_children():
-        if name in ("backbone", "slow", "fast"):
+        if name in ("backbone", "slow", "fast") or isinstance(module, nn.ModuleList):
             names += [f"{name}.{inner}" for inner in stage_names(module)]
         else:
             names.append(name)
