@@ -141,17 +141,17 @@ def growing(path: Path) -> Path:
     return path
 
 
-X264 = {"preset": "veryfast", "g": "12", "bf": "3"}
+X264 = {"preset": "veryfast", "g": "12", "bf": "3", "x264-params": "b-adapt=0"}
 X265 = {"preset": "ultrafast", "x265-params": "keyint=12:bframes=3:log-level=none"}
 MOVIES = [
     Movie("b_frames.mp4", options=X264),
-    Movie("pyramid.mkv", options={**X264, "x264-params": "b-pyramid=normal:ref=4"}),
-    Movie("open_gop.mp4", options={**X264, "x264-params": "open-gop=1:b-pyramid=normal:scenecut=0"}),
+    Movie("pyramid.mkv", options={**X264, "x264-params": "b-adapt=0:b-pyramid=normal:ref=4"}),
+    Movie("open_gop.mp4", options={**X264, "x264-params": "b-adapt=0:open-gop=1:b-pyramid=normal:scenecut=0"}),
     Movie("open_gop.ts", options={**X264, "x264-params": "open-gop=1:b-adapt=0:scenecut=0"}),
     Movie("no_b_frames.mp4", options={"preset": "veryfast", "g": "12", "bf": "0"}),
     Movie("one_key.mp4", options={"preset": "veryfast", "g": "250"}),
-    Movie("intra_refresh.mp4", options={**X264, "x264-params": "intra-refresh=1"}),
-    Movie("interlaced.mp4", options={**X264, "x264-params": "tff=1"}),
+    Movie("intra_refresh.mp4", options={**X264, "x264-params": "b-adapt=0:intra-refresh=1"}),
+    Movie("interlaced.mp4", options={**X264, "x264-params": "b-adapt=0:tff=1"}),
     Movie("fragments.mp4", options=X264, container={"movflags": "frag_keyframe+empty_moov"}),
     Movie("b_frames.flv", options=X264),
     Movie("b_frames.avi", options=X264),

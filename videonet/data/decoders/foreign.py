@@ -10,6 +10,7 @@ import torch
 
 from videonet.data.decoders.clips import Clips, Request
 from videonet.data.decoders.error import VideoError
+from videonet.data.decoders.film import Film
 from videonet.data.decoders.pyav import PyavReader
 from videonet.data.decoders.source import Source
 from videonet.data.transforms import apply_window
@@ -29,15 +30,15 @@ class ForeignReader:
     def __init__(self, source: Source) -> None:
         self.name = source.name
         self.missing = self.errors = 0
-        self._truth = PyavReader(source)
+        truth = PyavReader(source)
         try:
-            self.num_frames, self.fps = self._truth.num_frames, self._truth.fps
-            self.times, self.shape = self._truth.times, self._truth.shape
-            exact = self._truth.exact
+            self.num_frames, self.fps = truth.num_frames, truth.fps
+            self.times, self.shape = truth.times, truth.shape
+            doubt = self.doubt(truth.film) if truth.exact else "the packets do not tell which frames they show"
         finally:
-            self._truth.close()
-        if not exact:
-            raise self._wrong("the packets of this file do not tell which frames they show")
+            truth.close()
+        if doubt:
+            raise self._wrong(doubt)
         self._decoder = self._said(self.open, source)
         if (count := self._said(self.count)) != self.num_frames:
             raise self._wrong(f"it counts {count} frames where the file shows {self.num_frames}")
@@ -53,6 +54,10 @@ class ForeignReader:
     def fetch(self, indices: list[int]) -> tuple[torch.Tensor, np.ndarray]:
         """Frames uint8 (T, H, W, 3) of ascending indices, and their seconds."""
         raise AssertionError("a reader fetches frames")
+
+    def doubt(self, film: Film) -> str:
+        """Why the library cannot be trusted with these packets; nothing where it can."""
+        return ""
 
     def read_many(self, requests: Sequence[Request]) -> list[torch.Tensor]:
         unique, places = np.unique(np.concatenate([frames for frames, _ in requests]), return_inverse=True)

@@ -33,10 +33,10 @@ class PyavReader:
         self._stream = Stream(source)
         try:
             self._decoder = Decoder(self._stream.video.codec_context)
-            self._film: Film = film_of(self._stream, source.size)
+            self.film: Film = film_of(self._stream, source.size)
             self._primed: tuple[Section, list[VideoFrame], int] | None = None
             self._shape: tuple[int, int] | None = None
-            self._counted = None if self._film.exact else Counted(self._decoder, self._film)
+            self._counted = None if self.film.exact else Counted(self._decoder, self.film)
             if not self.num_frames:
                 raise VideoError(self.name, "no frames", "the video stream has no packet that shows one")
         except BaseException:
@@ -45,7 +45,7 @@ class PyavReader:
 
     @property
     def num_frames(self) -> int:
-        return self._counted.num_frames if self._counted else self._film.num_frames
+        return self._counted.num_frames if self._counted else self.film.num_frames
 
     @property
     def exact(self) -> bool:
@@ -54,15 +54,15 @@ class PyavReader:
 
     @property
     def times(self) -> np.ndarray:
-        return self._counted.times if self._counted else self._film.times
+        return self._counted.times if self._counted else self.film.times
 
     @property
     def fps(self) -> float:
-        return self._counted.fps if self._counted else self._film.fps
+        return self._counted.fps if self._counted else self.film.fps
 
     @property
     def errors(self) -> int:
-        return self._decoder.errors + self._film.errors
+        return self._decoder.errors + self.film.errors
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -76,7 +76,7 @@ class PyavReader:
         if self._counted:
             self._counted.show(clips.frames, projector.show)
         else:
-            for section, frames in self._film.sections(clips.frames):
+            for section, frames in self.film.sections(clips.frames):
                 self._decode(section, frames, projector)
         self.missing += clips.repeat(self.name)
         return clips.tensors
@@ -101,7 +101,7 @@ class PyavReader:
 
     def _prime(self) -> tuple[int, int]:
         """Decode up to the first frame for its size and turn, and keep what came for the clip that begins there."""
-        section = self._film.opening()
+        section = self.film.opening()
         self._decoder.reset()
         for place, packet in enumerate(section.packets[:_PATIENCE]):
             errors = self._decoder.errors
