@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from videonet.layers.act import relu
@@ -110,6 +111,8 @@ def mgic_mobilenetv3(
     cycle = {"group_size": group_size, "coarsest": coarsest, "coarse_rule": coarse_rule, "rp_init": rp_init}
     block = partial(MultigridInverted, **cycle)
     kernel, stride = STEMS[stem]
+    if stride == 1:  # the last maps have stride 16 already
+        pathway = replace(pathway, output_stride=32)
     time = {"t": pathway.stem_t, "t_stride": pathway.stem_t_stride}
     entry = BlockStem(nd, first, block, before, kernel=kernel, stride=stride, **time)
     row = table_stages(nd, block, rows, entry.channels, pathway=pathway)
