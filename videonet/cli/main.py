@@ -13,6 +13,7 @@ VERBS = {
     "train": ("train", "train the network of a config (and test it, if TEST.ENABLE says so)"),
     "test": ("train", "test a trained network with all views of every video"),
     "info": ("info", "parameters and multiply-adds of a network, per stage"),
+    "predict": ("predict", "what happens in a video, by name; --window: what happens when"),
     "data": ("data", "make, check and look at data"),
     "cfg": ("cfg", "what config keys there are and what a config means"),
     "evaluate": ("evaluate", "score detections against ground truth (AVA protocols)"),

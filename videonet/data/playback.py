@@ -32,6 +32,11 @@ CAMERAS = {"linux": ("v4l2", "/dev/video{}"), "darwin": ("avfoundation", "{}:non
 T = TypeVar("T")
 
 
+def is_live(address: str) -> bool:
+    """Whether the frames of an address come at their own time, so that they wait for nobody."""
+    return address.partition(":")[0].lower() in LIVE
+
+
 class Shown(NamedTuple):
     """A frame as it comes out: which one it is, the second it is shown at (from the first), the decoded picture."""
 
@@ -72,7 +77,7 @@ class Playback:
     def __init__(self, video: str | os.PathLike | bytes) -> None:
         self.name = "<bytes>" if isinstance(video, bytes) else os.fspath(video)
         self._stream = _stream_of(video)
-        self.live = self.name.partition(":")[0].lower() in LIVE
+        self.live = is_live(self.name)
         self._decoder = Decoder(self._stream.video.codec_context)
         self._pictures = self._decoded()
         self._first = list(islice(self._pictures, FIRST))

@@ -1,0 +1,50 @@
+"""The arguments of every verb that uses a trained network, and the network that they mean."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from videonet.inference import Trained
+
+
+def add_trained(parser: argparse.ArgumentParser, required: bool = True) -> None:
+    """--checkpoint F, what it needs if it is another source's, and how it is run."""
+    group = parser.add_argument_group("the network")
+    group.add_argument("--checkpoint", required=required, metavar="F", help="weights: a videonet checkpoint or another")
+    group.add_argument("--model", default="", metavar="NAME", help="the network of weights that are not videonet's")
+    group.add_argument("--cfg", default="", metavar="FILE", help="a config in place of a name or of the checkpoint's")
+    group.add_argument("--classes", default="", metavar="FILE", help="class names, one a line, if F has none")
+    group.add_argument("--device", default="", help="auto, cpu, cuda or mps; default: as the config says")
+    group.add_argument("--opts", nargs="+", default=[], metavar="KEY VALUE", help="override keys of the config")
+
+
+def open_from(args: argparse.Namespace) -> Trained:
+    """The network of these arguments, with its weights."""
+    from videonet.inference import open_trained
+
+    return open_trained(
+        args.checkpoint,
+        name=args.model,
+        file=args.cfg,
+        classes=args.classes,
+        overrides=args.opts,
+        device=args.device,
+    )
+
+
+def add_spans(parser: argparse.ArgumentParser) -> None:
+    """--window S --stride S."""
+    parser.add_argument("--window", type=float, metavar="S", help="seconds of a row; default: one clip of the network")
+    parser.add_argument("--stride", type=float, metavar="S", help="seconds from row to row; default: the window")
+
+
+def seconds_of(args: argparse.Namespace, trained: Trained) -> tuple[float, float]:
+    """(window, stride) in seconds."""
+    window = trained.seconds if args.window is None else args.window
+    stride = window if args.stride is None else args.stride
+    for name, value in (("--window", window), ("--stride", stride)):
+        if not value > 0:
+            raise ValueError(f"{name} is {value:g}; it must be seconds above 0")
+    return window, stride
