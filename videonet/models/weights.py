@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from videonet.models.names.table import Table
 
 ENOUGH = 0.9
 COUNTER = "num_batches_tracked"
+UNUSED = ".unused."  # parts that the authors' files hold and no forward pass reads
 
 
 @dataclass
@@ -131,7 +133,11 @@ def place(
         if fitted.shape != tensor.shape:
             report.reshaped.append(ours)
     there = {*placed, *(m[0] for m in report.mismatched)}
-    report.missing = [k for k in wanted if k not in there]
+    absent = [k for k in wanted if k not in there and UNUSED not in k]
+    zeros = [k for k in absent if table.zeros and re.search(table.zeros, k)]
+    placed |= {k: torch.zeros_like(wanted[k]) for k in zeros}
+    report.loaded += zeros
+    report.missing = [k for k in absent if k not in zeros]
     return placed, report
 
 

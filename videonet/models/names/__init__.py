@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from videonet.models.names import caffe2, mmaction2, pyslowfast, pytorchvideo, vmz
+from videonet.models.names import caffe2, images, mmaction2, pyslowfast, pytorchvideo, repositories, vmz
 from videonet.models.names.table import Table
 
 OURS = Table("videonet", mark=r"^(backbone|head|stem|res[2-5]|slow|fast)\.", rules=())
@@ -14,4 +14,6 @@ TABLES: tuple[Table, ...] = (
     *caffe2.TABLES,
     *vmz.TABLES,
     *mmaction2.TABLES,
+    *images.TABLES,
+    *repositories.TABLES,
 )

@@ -17,7 +17,7 @@ class Table:
     mark: a regular expression that some key of such a file matches; not_mark: one that no key may match.
     rules: (pattern, replacement) pairs; all are applied in this order to every key by `re.sub`. In a replacement
         `\1` is a group and `<1+1>` is group 1, a number, plus 1.
-    drop: keys of a file that hold nothing a network takes.
+    drop: keys of a file that hold nothing a network takes. zeros: our keys that the source has no tensor for, being 0.
     notes: (pattern, text): what a user should know about a file in which some key matches the pattern.
     """
 
@@ -26,6 +26,7 @@ class Table:
     rules: tuple[tuple[str, str], ...]
     not_mark: str = ""
     drop: str = ""
+    zeros: str = ""
     notes: tuple[tuple[str, str], ...] = ()
 
     def matches(self, keys: Iterable[str]) -> bool:
