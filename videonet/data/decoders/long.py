@@ -107,7 +107,7 @@ class IndexedFilm(LongFilm):
             if timeline is None or not timeline.ordered or not timeline.first <= low < timeline.first + len(timeline):
                 raise self.unsound(low)
             if start == 0 or timeline.closed or timeline.pts[low - timeline.first] >= timeline.time(0):
-                return Section(packets, timeline, True)
+                return Section(packets, timeline, True, bool(self.errors))
             place, length = start - 1, high - start + 2 * _REORDER  # the first frame leans on the group before
 
     def _place(self, packet: Packet) -> int:
@@ -146,7 +146,7 @@ class TimedFilm(LongFilm):
         for tick in self._before(first):
             packets, timeline = self._from(tick, lambda packets: packets[-1].pts is not None and packets[-1].pts > past)
             if timeline and (tick <= self._start or (timeline.closed and timeline.time(0) <= first)):
-                return Section(packets, timeline.nearest(ticks, low), listed(self.stream))
+                return Section(packets, timeline.nearest(ticks, low), listed(self.stream), bool(self.errors))
         raise self.unsound(low)
 
     def _before(self, tick: int) -> Iterator[int]:
