@@ -45,7 +45,7 @@ def test_facts_are_the_published_ones(shared):
         assert row["input"] == f"1x{cases.FACTS[name]['input']}", name
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [n if n in KINDS else pytest.param(n, marks=pytest.mark.nightly) for n in NAMES])
 def test_images_and_clips_have_the_same_keys(name):
     image, clip = (cases.on_meta(name, dims).state_dict() for dims in (2, 3))
     assert list(image) == list(clip)
