@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from videonet.data.annotation import Problems, open_annotation
-from videonet.data.box_list import read_rows
+from videonet.data.box_rows import read_rows
 from videonet.data.boxes import Boxes, keyframe_id
 from videonet.data.frame_list import FrameLists
 from videonet.data.keyframes import Keyframes, keyframes
@@ -80,7 +80,7 @@ def read_detections(path: str | Path) -> Boxes:
 def read_annotated_boxes(
     path: str | Path, *, num_classes: int = NUM_CLASSES, every: int = 1, problems: list[str] | None = None
 ) -> Boxes:
-    """Annotated boxes to train on: label k is action k + 1. Problems are handled as in `box_list.read_rows`."""
+    """Annotated boxes to train on: label k is action k + 1. Problems are handled as in `box_rows.read_rows`."""
     find = _class_column(num_classes)
     columns = _annotation_columns(path)
     return read_rows(path, columns, find, seconds=SECONDS, every=every, drop_flat=True, problems=problems)
