@@ -8,7 +8,8 @@ from reference import build, check_counts, check_video
 
 from videonet.layers.nd import Nd
 from videonet.layers.selective_kernel import SelectiveKernel
-from videonet.models.image.sknet import VARIANTS, sknet
+from videonet.models.count import count_params
+from videonet.models.image.sknet import VARIANTS, cifar_sknet, sknet
 
 DIMS = (2, 3)
 
@@ -69,13 +70,19 @@ def test_a_batch_of_one_tests_but_does_not_train_and_says_what_to_do() -> None:
     assert group.squeeze.fc.weight.grad.abs().sum() > 0  # one group: the summary survives its norm
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("name", ["sknet26", "sknet50", "sknet101"])
 def test_the_published_counts(shared: Path, name: str) -> None:
     check_counts(shared, build(VARIANTS[name]), f"translit:{name}")
 
 
 def test_three_branches_have_the_counts_of_table_7(shared: Path) -> None:
     check_counts(shared, build(VARIANTS["sknet50"], branches=3), "translit:sknet50_M3")
+
+
+def test_the_cifar_network(shared: Path) -> None:
+    model = build(VARIANTS["cifar_sknet29"], groups=16)
+    check_counts(shared, model, "translit:sknet29_16x32d_cifar10", (3, 32, 32))
+    assert count_params(build(VARIANTS["cifar_sknet29"])) == pytest.approx(28.26e6, rel=1e-3)
 
 
 @pytest.mark.parametrize("time_at", ["pointwise", "spatial"])
@@ -85,10 +92,13 @@ def test_time_enters_one_convolution_or_the_branches(time_at: str) -> None:
     assert list(video.state_dict()) == list(image.state_dict())
 
 
-def test_the_family_is_a_video_backbone() -> None:
-    check_video("sknet26", VARIANTS["sknet26"])
+@pytest.mark.parametrize("name", ["sknet26", "cifar_sknet29"])
+def test_the_family_is_a_video_backbone(name: str) -> None:
+    check_video(name, VARIANTS[name])
 
 
 def test_an_unknown_depth_names_the_known_ones() -> None:
     with pytest.raises(ValueError, match="depth is 18; an SKNet has one of 26, 50, 101"):
         sknet(Nd(2), depth=18)
+    with pytest.raises(ValueError, match="depth is 30; a CIFAR SKNet has 9n"):
+        cifar_sknet(Nd(2), depth=30)

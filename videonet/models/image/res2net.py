@@ -12,7 +12,7 @@ from videonet.layers.hierarchical_split import HierarchicalSplit
 from videonet.layers.nd import Nd
 from videonet.layers.shortcut import find_shortcut
 from videonet.models.blocks import Bottleneck, choose
-from videonet.models.image.resnet import find_depths, strides_of
+from videonet.models.image.resnet import CIFAR, find_depths, strides_of
 from videonet.models.network import Variant
 from videonet.models.pathway import IMAGE, Pathway
 from videonet.models.trunk import DeepStem, Stem, Trunk, stages
@@ -132,4 +132,7 @@ VARIANTS = {
     "se_res2net50_26w_4s": _variant("50 layers with squeeze and excitation", se=True),
     "res2net50_v1b_26w_4s": _variant("v1b as released: 50 layers, deep stem, pooled shortcuts", **V1B),
     "res2net101_v1b_26w_4s": _variant("v1b as released: 101 layers, deep stem, pooled shortcuts", depth=101, **V1B),
+    "cifar_res2next29_6c_24w_4s": Variant(
+        cifar_res2net, doc=f"{PAPER}, section 4.3: CIFAR, 29 layers, 4 parts of 24 channels in 6 groups.", **CIFAR
+    ),
 }
