@@ -66,7 +66,10 @@ def test_precise_statistics_count_every_row_once(found):
         torch.testing.assert_close(state["1.running_var"], model[1].running_var)
 
 
+def test_gradients_are_sent_once_a_step(found):
+    assert found["silent"] == [[False, True], [False, True]]
+
+
 def test_one_process_needs_no_wrapper():
     model = runs.network()
     assert parallel.wrap(model) is model
-    assert parallel.synchronize_norms(model) is model

@@ -1,7 +1,8 @@
-"""A model over several processes: gradients averaged by DistributedDataParallel, norms synchronised or averaged."""
+"""A model over several processes: gradients averaged by DistributedDataParallel, statistics of the norms averaged."""
 
 from __future__ import annotations
 
+import warnings
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -20,28 +21,19 @@ def wrap(model: nn.Module) -> nn.Module:
     if distributed.world_size() == 1:
         return model
     device = next(model.parameters()).device
-    return DistributedDataParallel(
-        model,
-        device_ids=[device.index] if device.type == "cuda" else None,
-        broadcast_buffers=False,
-        gradient_as_bucket_view=True,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # newer releases rename broadcast_buffers; older know no other
+        return DistributedDataParallel(
+            model,
+            device_ids=[device.index] if device.type == "cuda" else None,
+            broadcast_buffers=False,
+            gradient_as_bucket_view=True,
+        )
 
 
 def quiet(network: nn.Module, silent: bool) -> AbstractContextManager:
     """The context of a backward pass; a `silent` one (all parts of a batch but the last) sends no gradients."""
     return network.no_sync() if silent and isinstance(network, DistributedDataParallel) else nullcontext()
-
-
-def synchronize_norms(model: nn.Module) -> nn.Module:
-    """Batch norms that take their statistics over all processes (torch's SyncBatchNorm, on GPUs); the keys stay."""
-    if distributed.world_size() == 1:
-        return model
-    if next(model.parameters()).device.type == "cpu":
-        raise ValueError(
-            "synchronised batch norm needs GPUs (torch has it for no CPU): freeze them, or use one process"
-        )
-    return nn.SyncBatchNorm.convert_sync_batchnorm(model)
 
 
 @torch.no_grad()

@@ -17,7 +17,7 @@ from videonet.engine.loop import Prepare
 from videonet.engine.optim import train_mode
 from videonet.engine.precision import autocast
 
-NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 class _Sums:

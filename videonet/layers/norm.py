@@ -10,7 +10,6 @@ import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 MODES = ("train", "frozen", "sub", "sync")
 
@@ -71,20 +70,20 @@ class _Sum(torch.autograd.Function):
         return grad
 
 
-class SyncBatchNorm(nn.SyncBatchNorm):
-    """Torch's batch norm with statistics over all processes, which works on CPUs too (where torch has none)."""
+class SyncBatchNorm(nn.BatchNorm3d):
+    """Batch norm with statistics over all processes, on GPUs and CPUs, for vectors, images and clips.
+
+    Torch's own works on GPUs alone, and its DistributedDataParallel refuses it elsewhere.
+    """
+
+    def _check_input_dim(self, x: torch.Tensor) -> None:
+        pass
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, C, ...) -> the same shape."""
+        """(B, C, ...) -> the same shape, by two sums over the processes: of values, then of squared distances."""
         alone = not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1
         if alone or not self.training:
-            return F.batch_norm(
-                x, self.running_mean, self.running_var, self.weight, self.bias, self.training, self.momentum, self.eps
-            )
-        return super().forward(x) if x.device.type != "cpu" else self.forward_on_cpu(x)
-
-    def forward_on_cpu(self, x: torch.Tensor) -> torch.Tensor:
-        """The same by two sums over the processes: of the values, then of their squared distances from the mean."""
+            return super().forward(x)
         rows = x.transpose(0, 1).flatten(1).float()
         sums = _Sum.apply(torch.cat([rows.sum(1), rows.new_tensor([rows.shape[1]])]))
         count = sums[-1].detach()
@@ -96,7 +95,7 @@ class SyncBatchNorm(nn.SyncBatchNorm):
             self.running_var.lerp_(var * count / (count - 1), self.momentum)
         shape = (1, -1, *(1,) * (x.dim() - 2))
         scale = self.weight * torch.rsqrt(var + self.eps)
-        return x * scale.view(shape) + (self.bias - mean * scale).view(shape)
+        return (x * scale.view(shape) + (self.bias - mean * scale).view(shape)).to(x.dtype)
 
 
 class FrozenBatchNorm1d(_Frozen, nn.BatchNorm1d):
@@ -145,7 +144,9 @@ def convert_norms(model: nn.Module, mode: str, *, splits: int = 1) -> int:
         raise ValueError(f"norm mode is {mode!r}; it must be one of {', '.join(MODES)}")
     if splits < 1 or (splits > 1 and mode != "sub"):
         raise ValueError(f"norm mode {mode!r} with {splits} splits; splits are for mode 'sub', and at least 1")
-    norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+    norms = [
+        module for module in model.modules() if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d))
+    ]
     for norm in norms:
         convert(norm, mode, splits)
     return len(norms)
@@ -159,8 +160,6 @@ def convert(norm: nn.Module, mode: str, splits: int) -> None:
     thawed = isinstance(norm, _Frozen) and mode != "frozen"
     training = norm.training
     norm.plain, norm.__class__ = plain, KINDS[mode][plain]
-    if mode == "sync":
-        norm.process_group = None
     norm.splits = splits
     if mode == "frozen":
         norm.requires_grad_(False)
