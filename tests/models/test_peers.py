@@ -6,6 +6,7 @@ from torch import nn
 
 from videonet.layers.nd import Nd
 from videonet.models.heads import Roi
+from videonet.models.image import VARIANTS as IMAGE_NETWORKS
 from videonet.models.network import Network, last_channels
 from videonet.models.video import VARIANTS
 from videonet.models.weights import load_weights
@@ -22,6 +23,14 @@ HUB = [  # hub name, ours, its settings here, frames
     ("efficient_x3d_xs", "x3d_xs", {}, 4),
 ]
 DETECTION = [("slow_r50_detection", "slow_4x16_r50"), ("slowfast_r50_detection", "slowfast_8x8_r50")]
+IMAGES = {  # timm's name, ours
+    "skresnext50_32x4d": "sknet50",
+    "res2net50_26w_4s": "res2net50_26w_4s",
+    "res2net50d": "res2net50_v1b_26w_4s",
+    "res2next50": "res2next50",
+    "dla60_res2net": "res2net_dla60",
+    "ghostnet_100": "ghostnet_1.0x",
+}
 TORCHVISION = ["r2plus1d_18", "r3d_18", "mc3_18"]
 
 
@@ -99,3 +108,15 @@ def test_torchvision_networks_give_their_outputs_here(name: str) -> None:
     clip = torch.randn(1, 3, 8, 56, 56)
     with torch.no_grad():
         assert_equal(model(clip), peer(clip))
+
+
+@pytest.mark.parametrize("name, ours", IMAGES.items())
+def test_timm_image_networks_give_their_outputs_here(name: str, ours: str) -> None:
+    timm = pytest.importorskip("timm")
+    torch.manual_seed(0)
+    peer = randomise(timm.create_model(name))
+    model = IMAGE_NETWORKS[ours]().eval()
+    load_weights(model, peer.state_dict())
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        assert_equal(model(images), peer(images))
