@@ -64,7 +64,7 @@ def player(data: bytes, hold: bool) -> Truth:
             try:
                 packet = next(packets)
                 last = not packet.size
-            except (StopIteration, av.FFmpegError):
+            except (StopIteration, av.FFmpegError, IndexError):
                 packet, last = None, True
             try:
                 decoded = context.decode(packet)
@@ -104,7 +104,8 @@ def strays(clip: np.ndarray, indices: np.ndarray, video: Video, truth: Truth) ->
         for place, (seconds, other) in enumerate(truth):
             mine = seconds == video.times[index] if exact else place == index
             (own if mine else others).append(other)
-        if any(other is None for other in own) or any(np.array_equal(pixels, other) for other in own):
+        unsure = any(other is None or other.shape != pixels.shape for other in own)
+        if unsure or any(np.array_equal(pixels, other) for other in own):
             continue
         nearest = min((distance(pixels, other) for other in others), default=np.inf)
         count += 2 * nearest < (min(distance(pixels, other) for other in own) if own else 2)

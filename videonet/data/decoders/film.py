@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import av
 import numpy as np
 from av.packet import Packet
 
-from videonet.data.decoders.stream import Stream, fitted_rate
+from videonet.data.decoders.stream import BROKEN, Stream, fitted_rate
 from videonet.data.timeline import Timeline
 
 _NOTHING_CODED = 19  # bytes: an MPEG-4 packet this small shows no picture of its own
@@ -82,7 +81,7 @@ def demux(stream: Stream) -> tuple[list[Packet], int]:
     packets: list[Packet] = []
     try:
         packets.extend(packet for packet in stream.container.demux(stream.video) if packet.size)
-    except (av.FFmpegError, OSError):
+    except BROKEN:
         return packets, 1
     return packets, 0
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 
-import av
 import numpy as np
 from av.packet import Packet
 
 from videonet.data.decoders.error import VideoError
 from videonet.data.decoders.film import Film, Section, listed, timeline_of
-from videonet.data.decoders.stream import Stream, fitted_rate
+from videonet.data.decoders.stream import BROKEN, Stream, fitted_rate
 from videonet.data.timeline import Timeline
 
 LONG = 64 << 20  # bytes from which a file is not read whole
@@ -60,7 +59,7 @@ class LongFilm(Film):
         packets: list[Packet] = []
         try:
             self.stream.container.seek(tick, stream=self.stream.video)
-        except (av.FFmpegError, OSError):  # some containers refuse a time before their first
+        except BROKEN:  # some containers refuse a time before their first
             return packets
         try:
             for packet in self.stream.container.demux(self.stream.video):
@@ -68,7 +67,7 @@ class LongFilm(Film):
                     packets.append(packet)
                     if enough(packets):
                         break
-        except (av.FFmpegError, OSError):
+        except BROKEN:
             self.errors += 1
         return packets
 

@@ -14,6 +14,7 @@ from videonet.data.decoders.error import VideoError
 from videonet.data.decoders.source import Source
 
 MAX_PIXELS = 1 << 26  # 8192 x 8192: beyond it a damaged header is likelier than a video
+BROKEN = (av.FFmpegError, OSError, IndexError)  # what demuxing raises; the last when a stream appears out of nowhere
 _TEXT_ART = ("ansi", "bintext", "xbin", "idf")
 _ATTACHED_PICTURE, _DISCARD_ALL = 0x400, 48  # AV_DISPOSITION_ATTACHED_PIC, AVDISCARD_ALL
 
