@@ -66,7 +66,7 @@ def test_class_names_beside_the_list(write):
     records = read_list(path)
     assert (records.classes, records.num_classes) == (("run", "jump high"), 2)
     assert read_list(path, num_classes=2).classes == records.classes
-    with pytest.raises(ListError, match=r"classes\.txt: 2 names, but the model has 3 classes"):
+    with pytest.raises(ListError, match=r"train\.csv: 2 class names beside it, but the model has 3 classes"):
         read_list(path, num_classes=3)
 
 

@@ -159,7 +159,7 @@ def test_prepare_normalises_flips_and_moves_channels_first(shape):
 
 
 def test_wrong_crops_are_refused():
-    with pytest.raises(ValueError, match="1 .* or 3"):
+    with pytest.raises(ValueError, match="1, 3, 5 or 10"):
         transforms.crop_offsets(256, 340, 224, 2)
     with pytest.raises(ValueError, match="does not fit a frame of 200 x 300"):
         transforms.crop_offsets(200, 300, 224)

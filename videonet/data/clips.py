@@ -146,7 +146,7 @@ class ValClips(Dataset):
 class ViewClips(Dataset):
     """All test views of each video from one decode: the frames that any view needs, and which ones each view shows.
 
-    sample: a test rule; crops: 1 (the centre) or 3 spatial crops of the frame at a short side of `scale` (0: the size).
+    sample: a test rule; crops: spatial crops (`transforms.crop_offsets`) at a short side of `scale` (0: the size).
     Item: frames uint8 (U, H, W, 3), positions int64 (views, T) into them, offsets int64 (crops, 2), size, label, index,
     damaged (Missing or None); or missing (Missing). View v is clip v // crops, crop v % crops: see `view_clips`.
     """
@@ -226,7 +226,8 @@ def view_batches(items: Sequence[Mapping], chunk: int, device: torch.device | st
         for number in range(len(item["positions"]) * crops):
             y, x = item["offsets"][number % crops].tolist()
             positions = item["positions"][number // crops].to(device)
-            clips.append(frames[:, y : y + size, x : x + size].index_select(0, positions))
+            clip = frames[:, y : y + size, x : x + size][positions]
+            clips.append(clip.flip(-2) if crops == 10 and number % crops >= 5 else clip)
             index.append(item["index"])
             view.append(number)
             if len(clips) == chunk:

@@ -34,30 +34,42 @@ def read_list(
     if not separator:
         raise ValueError("the separator between path and label is empty; the default is one space")
     classes = read_classes(path.with_name("classes.txt"))
-    if classes and num_classes and len(classes) != num_classes:
-        raise ListError(
-            f"{path.with_name('classes.txt')}: {len(classes)} names, but the model has {num_classes} classes"
-        )
-    limit = num_classes or len(classes or ())
     paths, labels, lines = [], [], []
     with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
                 continue
             name, label = _parse(line.rstrip("\r\n").rstrip(), separator, f"{path}:{number}")
-            if limit and label >= limit:
-                raise ListError(f"{path}:{number}: label {label} is out of range: {limit} classes are 0 to {limit - 1}")
             paths.append(name)
             labels.append(label)
             lines.append(number)
     if not paths:
         raise ListError(f"{path}: the list is empty; expected one `path label` a line")
-    if training and len(set(labels)) == 1:
+    records = Records.pack(paths, labels, lines, root=prefix or root_of(path, paths[0]), source=path, classes=classes)
+    check_classes(records, num_classes, training)
+    return records
+
+
+def check_classes(records: Records, num_classes: int = 0, training: bool = False) -> None:
+    """Raise ListError unless the labels fit the number of classes (0: of names), and there is something to learn."""
+    names, labels = records.classes, records.labels
+    if names and num_classes and len(names) != num_classes:
         raise ListError(
-            f"{path}: all {len(paths)} rows have label {labels[0]}; with one class the loss is 0 and nothing "
-            "is learned: list videos of two classes or more"
+            f"{records.source}: {len(names)} class names beside it, but the model has {num_classes} classes"
         )
-    return Records.pack(paths, labels, lines, root=prefix or _root(path, paths[0]), source=path, classes=classes)
+    limit = num_classes or len(names or ())
+    over = (labels >= limit).nonzero()
+    if limit and len(over):
+        row = int(over[0])
+        raise ListError(
+            f"{records.source}:{int(records.lines[row])}: label {int(labels[row])} is out of range: "
+            f"{limit} classes are 0 to {limit - 1}"
+        )
+    if training and len(labels.unique()) == 1:
+        raise ListError(
+            f"{records.source}: all {len(labels)} rows have label {int(labels[0])}; with one class the loss is 0 and "
+            "nothing is learned: list videos of two classes or more"
+        )
 
 
 def _parse(line: str, separator: str, where: str) -> tuple[str, int]:
@@ -87,8 +99,8 @@ def _hint(line: str, separator: str) -> str:
     return ""
 
 
-def _root(path: Path, first: str) -> str:
-    """Where relative paths start when no prefix is given."""
+def root_of(path: Path, first: str) -> str:
+    """Where the relative paths of a list start when no prefix is given: `first` is one of them."""
     beside = os.path.join(path.parent, first)
     return "" if not os.path.exists(beside) and os.path.exists(first) else str(path.parent)
 

@@ -31,18 +31,24 @@ def whole(height: int, width: int, size: int) -> Window:
 
 
 def crop_offsets(height: int, width: int, size: int, crops: int = 1) -> np.ndarray:
-    """(y, x) of the test crops of `size`: the centre, or left / top, centre and right / bottom. (crops, 2)"""
-    if crops not in (1, 3):
-        raise ValueError(f"the number of spatial crops is 1 (the centre) or 3, got {crops}")
+    """(y, x) of the test crops of `size`. (crops, 2)
+
+    1: the centre; 3: left / top, centre and right / bottom; 5: the corners and the centre (AlexNet), of which 10 adds
+    the places again for mirrored crops.
+    """
     room_y, room_x = height - size, width - size
     if min(room_y, room_x) < 0:
         raise ValueError(f"a crop of {size} does not fit a frame of {height} x {width}; raise the short side to {size}")
     centre = (math.ceil(room_y / 2), math.ceil(room_x / 2))
     if crops == 1:
         return np.array([centre])
-    if height > width:
+    if crops == 3 and height > width:
         return np.array([(0, centre[1]), centre, (room_y, centre[1])])
-    return np.array([(centre[0], 0), centre, (centre[0], room_x)])
+    if crops == 3:
+        return np.array([(centre[0], 0), centre, (centre[0], room_x)])
+    if crops in (5, 10):
+        return np.array([(0, 0), (0, room_x), (room_y, 0), (room_y, room_x), centre] * (crops // 5))
+    raise ValueError(f"the number of spatial crops is 1, 3, 5 or 10, got {crops}")
 
 
 def _scaled_crop(height: int, width: int, scaled: tuple[int, int], offset: tuple[int, int], size: int) -> Window:
