@@ -14,6 +14,7 @@ VERBS = {
     "test": ("train", "test a trained network with all views of every video"),
     "info": ("info", "parameters and multiply-adds of a network, per stage"),
     "predict": ("predict", "what happens in a video, by name; --window: what happens when"),
+    "features": ("features", "features of a layer, a row for each window of a video"),
     "data": ("data", "make, check and look at data"),
     "cfg": ("cfg", "what config keys there are and what a config means"),
     "evaluate": ("evaluate", "score detections against ground truth (AVA protocols)"),

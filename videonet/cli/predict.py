@@ -37,6 +37,9 @@ def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the classes of each video, or a JSON line for each window of it."""
+    from videonet.data.sampling import ShortVideo
+    from videonet.data.video import VideoError
+
     if args.topk < 1:
         raise ValueError(f"--topk is {args.topk}; it must be at least 1")
     trained = open_from(args).named()
@@ -47,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
                 predict_spans(args, trained, video)
             else:
                 predict_whole(args, trained, video)
-        except ValueError as error:
+        except (VideoError, ShortVideo) as error:
             if len(args.video) == 1:
                 raise
             failed.append(str(error))
