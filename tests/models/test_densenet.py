@@ -28,6 +28,15 @@ def test_a_stage_keeps_every_map_that_its_layers_made(dims, bottleneck):
         torch.testing.assert_close(torch.cat(inputs, 1), found[:, : 8 + 4 * i])
 
 
+@pytest.mark.parametrize("policy", ["batch", "group", "none"])
+def test_a_stage_leaves_the_map_before_it_as_it_was(policy):
+    stage = densenet(Nd(2, norm_policy=policy), **SMALL).res3
+    x = torch.randn(1, 16, 8, 6)
+    before = x.clone()
+    stage(x)
+    assert torch.equal(x, before)
+
+
 @pytest.mark.parametrize("compression, widths", [(0.5, [16, 20, 18, 17]), (1.0, [16, 28, 36, 44])])
 def test_channels_grow_by_growth_and_a_transition_keeps_its_part(compression, widths):
     backbone = densenet(Nd(2), compression=compression, **SMALL)

@@ -29,6 +29,14 @@ def test_a_zeroed_branch_is_the_identity_bit_for_bit(block, dims):
 
 
 @pytest.mark.parametrize("block", BLOCKS)
+def test_the_input_is_left_as_it_was_with_norms_and_without(block):
+    for policy in ("batch", "group", "none"):
+        x = maps(2)
+        block(Nd(2, norm_policy=policy), 8, 4, 8)(x)
+        assert torch.equal(x, maps(2)), policy
+
+
+@pytest.mark.parametrize("block", BLOCKS)
 def test_a_gradient_passes_a_stage_unchanged_beside_the_branches(block):
     stage = nn.Sequential(*(block(Nd(2, zero_init=True), 8, 4, 8) for _ in range(20)))
     x = maps(2).requires_grad_()

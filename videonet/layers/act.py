@@ -39,6 +39,18 @@ def identity(channels: int) -> nn.Module:
     return nn.Identity()
 
 
+def apart(act: Act) -> Act:
+    """The same activation, leaving its input as it was: for inputs that others read too."""
+
+    def make(channels: int) -> nn.Module:
+        module = act(channels)
+        if hasattr(module, "inplace"):
+            module.inplace = False
+        return module
+
+    return make
+
+
 ACTS: dict[str, Act] = {
     "relu": relu,
     "silu": silu,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from videonet.layers.act import Act, relu
+from videonet.layers.act import Act, apart, relu
 from videonet.layers.drop import DropPath
 from videonet.layers.gate import Gate
 from videonet.layers.nd import Nd
@@ -63,7 +63,8 @@ class PreAct(nn.Module):
             entry = "branch" if c_in == c_out and stride == t_stride == 1 else "shared"
         self.shared = entry == "shared"
         self.bn1 = nn.Identity() if entry == "plain" else nd.norm(c_in)
-        self.act1 = nn.Identity() if entry == "plain" else act(c_in)
+        first = apart(act) if nd.norm_policy == "none" else act  # without a norm it acts on the shortcut's input itself
+        self.act1 = nn.Identity() if entry == "plain" else first(c_in)
         self.shortcut = shortcut(nd, c_in, c_out, stride, t_stride) or nn.Identity()
         self.gate: nn.Module = nn.Identity()
         self.drop_path: nn.Module = nn.Identity()

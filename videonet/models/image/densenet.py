@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from videonet.layers.act import relu
+from videonet.layers.act import apart, relu
 from videonet.layers.nd import Nd
 from videonet.layers.norm_act import NormAct
 from videonet.models.blocks import TIMES, choose
@@ -92,7 +92,7 @@ class Transition(nn.Module):
 
     def __init__(self, nd: Nd, c_in: int, c_out: int, *, stride: int, t_stride: int, dropout: float) -> None:
         super().__init__()
-        self.bn, self.act = nd.norm(c_in), relu(c_in)
+        self.bn, self.act = nd.norm(c_in), apart(relu)(c_in)
         self.conv = nd.conv(c_in, c_out, 1)
         self.dropout = nn.Dropout(dropout)
         self.pool = nd.avg_pool(stride, stride, t_stride=t_stride)
