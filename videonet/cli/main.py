@@ -15,6 +15,7 @@ VERBS = {
     "info": ("info", "parameters and multiply-adds of a network, per stage"),
     "predict": ("predict", "what happens in a video, by name; --window: what happens when"),
     "features": ("features", "features of a layer, a row for each window of a video"),
+    "cam": ("cam", "Grad-CAM over a video: where the network looks for a class"),
     "data": ("data", "make, check and look at data"),
     "cfg": ("cfg", "what config keys there are and what a config means"),
     "evaluate": ("evaluate", "score detections against ground truth (AVA protocols)"),
