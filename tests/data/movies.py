@@ -28,6 +28,7 @@ class Movie:
     container: dict[str, str] = field(default_factory=dict)
     ticks: Callable[[int], int] = lambda number: 24 * number
     rate: int = 25
+    colorspace: int = 2
 
     @property
     def even(self) -> bool:
@@ -40,6 +41,7 @@ class Movie:
         with av.open(str(path), "w", options=self.container) as container:
             stream = container.add_stream(self.codec, rate=self.rate, options=self.options)
             stream.height, stream.width, stream.pix_fmt = *self.size, self.pix_fmt
+            stream.codec_context.colorspace = self.colorspace
             stream.codec_context.time_base = Fraction(1, self.rate if self.even else 600)
             for number in range(self.frames):
                 frame = av.VideoFrame.from_ndarray(painted(number, self.size), format="rgb24")

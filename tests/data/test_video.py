@@ -197,6 +197,32 @@ def test_windows_show_what_cropping_and_scaling_whole_frames_shows(library, name
             assert error < (12 if name == "ten_bit.mp4" else 5), (window, error)
 
 
+def test_colours_of_a_kind_that_there_is_not(tmp_path):
+    plain = Movie("plain.mp4", options=X264, frames=6).write(tmp_path)
+    odd = Movie("odd.mp4", options=X264, frames=6, colorspace=3).write(tmp_path)
+    for window in (None, Window(8, 8, 32, 32, 20, 20)):
+        assert torch.equal(decode(odd, [1, 5], window), decode(plain, [1, 5], window))
+
+
+def test_colours_and_ranges(tmp_path):
+    red = np.zeros((32, 32, 3), np.uint8)
+    red[..., 0] = 255
+    for pix_fmt, colorspace in (("yuv420p", 5), ("yuv420p", 1), ("yuvj420p", 5), ("yuv444p", 1)):
+        path = tmp_path / f"{pix_fmt}_{colorspace}.mp4"
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("libx264", rate=25, options={"qp": "1"})
+            stream.height, stream.width, stream.pix_fmt = 32, 32, pix_fmt
+            stream.codec_context.colorspace = colorspace
+            for shade in (red, np.full_like(red, 255), np.zeros_like(red)):
+                frame = av.VideoFrame.from_ndarray(shade, format="rgb24")
+                container.mux(stream.encode(frame.reformat(format=pix_fmt, dst_colorspace=colorspace)))
+            container.mux(stream.encode())
+        for window in (None, Window(3, 3, 20, 20, 10, 10)):
+            means = decode(path, [0, 1, 2], window).float().mean((1, 2))
+            expect = torch.tensor([[255.0, 0, 0], [255, 255, 255], [0, 0, 0]])
+            assert (means - expect).abs().max() < 6, (path.name, window, means)
+
+
 def test_several_clips_from_one_decode(library, monkeypatch):
     path, truth = library("b_frames.mp4")
     left, right = Window(0, 0, 64, 64, 32, 32), Window(0, 32, 64, 64, 32, 32)

@@ -17,6 +17,7 @@ SECONDS = 60  # for one file, after which it hangs
 MOST = 2_000_000  # pixels: a damaged header may ask for frames that take a minute to compare
 # Codecs that leave what they cannot decode of a frame as memory was, and say nothing: no frame is to be told by that.
 PATCHED = ("lossless.mkv", "mjpeg.avi", "mjpeg.mov", "studio.mov")
+RESERVED = 3  # a kind of colours that swscale does not convert
 Truth = list[tuple[float | None, np.ndarray | None]]
 
 
@@ -71,7 +72,7 @@ def player(data: bytes, hold: bool) -> Truth:
             except av.FFmpegError:
                 continue
             for frame in decoded:
-                small = frame.width * frame.height <= MOST
+                small = frame.width * frame.height <= MOST and frame.colorspace != RESERVED
                 base, ticks = stream.time_base, frame.pts
                 seconds = None if ticks is None else ticks * base.numerator / base.denominator
                 frames.append((seconds, frame.to_ndarray(format="rgb24") if small else None))

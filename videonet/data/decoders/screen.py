@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple
 
+import av
 import numpy as np
 from av.filter import Graph
 from av.video.frame import VideoFrame
@@ -13,6 +14,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from videonet.data.window import Window
 
 _PLANAR_420 = ("yuv420p", "yuvj420p")
+_UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
 
 
 class Turn(NamedTuple):
@@ -87,6 +89,13 @@ class Screen:
         if seen != self._seen:
             self._fit(frame, turn)
             self._seen = seen
+        try:
+            return self._convert(frame)
+        except av.FFmpegError:  # colours of a kind that there is not: shown as those of a frame that does not say
+            frame.colorspace, frame.color_range = _UNSPECIFIED, 0
+            return self._convert(frame)
+
+    def _convert(self, frame: VideoFrame) -> np.ndarray:
         if self._graph:
             self._graph.vpush(frame)
             frame = self._graph.vpull()
