@@ -126,7 +126,17 @@ def statistics(folder: Path) -> dict:
     return model.state_dict()
 
 
+def silent(folder: Path) -> list[bool]:
+    """Whether a backward pass sends gradients: in a silent context, in the last one."""
+    network = parallel.wrap(runs.network())
+    sends = []
+    for quiet in (True, False):
+        with parallel.quiet(network, silent=quiet):
+            sends.append(network.require_backward_grad_sync)
+    return sends
+
+
 def everything(folder: Path) -> dict:
     """All of the above, in one start of the processes."""
-    parts = (equal_to_one, boxes_equal_to_one, resumed, stopped, failed, statistics)
+    parts = (equal_to_one, boxes_equal_to_one, resumed, stopped, failed, statistics, silent)
     return {part.__name__: part(folder) for part in parts}

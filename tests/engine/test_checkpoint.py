@@ -166,6 +166,31 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path, monkeypat
     assert _names(tmp_path) == ["file"]
 
 
+def test_who_reads_the_old_file_reads_it_to_its_end(tmp_path):
+    path = tmp_path / "file"
+    write_whole(path, b"old")
+    with open(path, "rb") as reader:
+        write_whole(path, b"new")
+        assert reader.read() == b"old"
+    assert path.read_bytes() == b"new"
+
+
+def test_a_disk_that_fills_up_in_mid_file_leaves_the_old_checkpoint(tmp_path):
+    resource = pytest.importorskip("resource")
+    checkpoints = _saved(tmp_path, 5)
+    state = runs.state_of(runs.network())
+    state.step = 5
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / "last").stat().st_size // 2, limits[1]))
+    try:
+        with pytest.raises(CheckpointError, match="cannot write .*step_000005.pt: File too large; the older"):
+            checkpoints.save(state)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert read(tmp_path / "step_000005.pt")["step"] == read(tmp_path / "last")["step"] == 5
+    assert _names(tmp_path) == ["last", "step_000005.pt"]
+
+
 def test_without_hard_links_the_second_name_is_a_copy(tmp_path, monkeypatch):
     def refuse(*names):
         raise PermissionError("no links here")
