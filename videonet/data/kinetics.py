@@ -39,7 +39,7 @@ def read_list(
         for number, line in enumerate(file, 1):
             if not line.strip():
                 continue
-            name, label = _parse(line.rstrip("\r\n").rstrip(), separator, f"{path}:{number}")
+            name, label = parse_line(line.rstrip("\r\n").rstrip(), separator, f"{path}:{number}")
             paths.append(name)
             labels.append(label)
             lines.append(number)
@@ -72,8 +72,8 @@ def check_classes(records: Records, num_classes: int = 0, training: bool = False
         )
 
 
-def _parse(line: str, separator: str, where: str) -> tuple[str, int]:
-    """(path, label) of one line."""
+def parse_line(line: str, separator: str, where: str) -> tuple[str, int]:
+    """(path, label) of one line of a list; `where` begins the message of a ListError."""
     name, found, text = line.rpartition(separator)
     name, text = name.strip(), text.strip()
     if not found or not name:

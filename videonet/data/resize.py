@@ -1,0 +1,130 @@
+"""A smaller copy of a video set that decodes faster: short side 256, and a key frame every 32 frames.
+
+Every frame is kept, at its time, so lists, labels and frame numbers stay valid. Measured on 340x256 clips of 10 s:
+random spans of 64 frames decode 1.7 times faster with a key frame every 32 frames (files 17 % larger) than with x264's
+usual 250, and 2.5 times with the encoder tuned for fast decoding too (34 % larger).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+
+import av
+import numpy as np
+from tqdm import tqdm
+
+from videonet.data.kinetics import ListError, read_list
+from videonet.data.lists import find_videos
+from videonet.data.processes import CRASHED, in_processes
+from videonet.data.transforms import short_side
+from videonet.data.video import Video, VideoError
+from videonet.data.window import Window
+
+CHUNK = 512  # frames in memory at once
+TICKS = Fraction(1, 90000)  # seconds: times of any frame rate are exact enough in it
+
+
+def resize(
+    source: str | Path,
+    out: str | Path,
+    *,
+    size: int = 256,
+    gop: int = 32,
+    crf: int = 20,
+    fast_decode: bool = True,
+    workers: int = 1,
+    prefix: str = "",
+    separator: str = " ",
+) -> dict:
+    """Write an H.264 copy of each video of a folder, or of a list, to `out`, with a progress bar.
+
+    The short side becomes `size` where it is longer, both sides even; sound is left out. What is already there is
+    skipped, so an interrupted run goes on where it stopped. A video keeps its place under the folder (or under the
+    folder that the listed videos share), with the suffix .mp4; for a list, `out` gets a list of the copies, too, and
+    classes.txt. Returns made, there (already) and failed (path and reason; the list of the copies leaves them out).
+    """
+    source, out = Path(source), Path(out)
+    if source.is_dir():
+        root, names = source, find_videos(source)
+    else:
+        records = read_list(source, prefix=prefix, separator=separator)
+        paths = [os.path.abspath(record.path) for record in records]
+        root = Path(os.path.commonpath([os.path.dirname(path) for path in paths]))
+        names = [os.path.relpath(path, root) for path in paths]
+    if not names:
+        raise ListError(f"{source}: no videos in it")
+    copies = _copies(names)
+    if (out.resolve() / next(iter(copies.values()))) == (root.resolve() / next(iter(copies))):
+        raise ValueError(f"{out}: the copies would overwrite the videos; choose another folder")
+    todo = {name: (str(root / name), str(out / copy)) for name, copy in copies.items() if not (out / copy).is_file()}
+    failed = []
+    bar = tqdm(total=len(todo), desc=f"resize to {out}", unit="video", disable=None)
+    for name, problem in in_processes(partial(_copy, size, gop, crf, fast_decode), todo, workers):
+        if problem:
+            failed.append({"path": str(root / name), "reason": problem})
+        elif problem is CRASHED:
+            failed.append({"path": str(root / name), "reason": "crashes the decoder"})
+        bar.update()
+    bar.close()
+    if not source.is_dir():
+        good = [row for row, name in enumerate(names) if (out / copies[name]).is_file()]
+        rows = [f"{copies[names[row]]} {records[row].label}\n" for row in good]
+        (out / f"{source.stem}.csv").write_text("".join(rows), encoding="utf-8", errors="surrogateescape")
+        if records.classes:
+            (out / "classes.txt").write_text("\n".join(records.classes) + "\n", encoding="utf-8")
+    return {"made": len(todo) - len(failed), "there": len(copies) - len(todo), "failed": failed}
+
+
+def _copies(names: Sequence[str]) -> dict[str, str]:
+    """Name of each video -> name of its copy. Raises ListError where two would have one name."""
+    copies = {name: os.path.splitext(name)[0] + ".mp4" for name in names}
+    origins: dict[str, str] = {}
+    for name, copy in copies.items():
+        if origins.setdefault(copy, name) != name:
+            raise ListError(f"{origins[copy]} and {name}: both copies would be {copy}; rename one")
+    return copies
+
+
+def _copy(size: int, gop: int, crf: int, fast_decode: bool, places: tuple[str, str]) -> str:
+    """Write one copy under another name first; what went wrong, or ""."""
+    source, target = places
+    unfinished = f"{target}.part"
+    try:
+        os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
+        with Video(source) as video:
+            encode(video, unfinished, size=size, gop=gop, crf=crf, fast_decode=fast_decode)
+            if video.missing:
+                raise VideoError(source, f"{video.missing} frames cannot be decoded")
+        os.replace(unfinished, target)
+    except (VideoError, OSError, av.error.FFmpegError) as error:
+        if os.path.exists(unfinished):
+            os.remove(unfinished)
+        return getattr(error, "reason", "") or str(error) or type(error).__name__
+    return ""
+
+
+def encode(video: Video, target: str, *, size: int, gop: int, crf: int, fast_decode: bool) -> None:
+    """Encode all frames of an open video as H.264 in mp4, at their times."""
+    scaled = (video.height, video.width)
+    if size < min(scaled):
+        scaled = short_side(*scaled, size)
+    height, width = (max(side // 2 * 2, 2) for side in scaled)
+    window = Window(0, 0, video.height, video.width, height, width)
+    ticks = np.round((video.times - video.times[0]) / float(TICKS)).astype(np.int64)
+    options = {"crf": str(crf), "preset": "medium", "g": str(gop), **({"tune": "fastdecode"} if fast_decode else {})}
+    with av.open(target, "w", format="mp4", options={"movflags": "+faststart"}) as container:
+        stream = container.add_stream("libx264", rate=Fraction(video.fps).limit_denominator(1001), options=options)
+        stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
+        stream.codec_context.time_base = TICKS
+        stream.codec_context.thread_count = 1
+        for start in range(0, video.num_frames, CHUNK):
+            numbers = range(start, min(start + CHUNK, video.num_frames))
+            for number, pixels in zip(numbers, video.read(numbers, window).numpy()):
+                frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+                frame.pts, frame.time_base = int(ticks[number]), TICKS
+                container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
