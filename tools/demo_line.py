@@ -7,7 +7,5 @@ from pathlib import Path
 
 folder = Path(sys.argv[1])
 result = json.loads((folder / "result.json").read_text())
-print(
-    f"demo: top1 {result['metric']['top1']:.1f} % on {result['evaluated']} clips (chance {100 / result['classes']:.1f} %), "
-    f"report in {folder}/"
-)
+top1, chance = result["metric"]["top1"], 100 / result["classes"]
+print(f"demo: top1 {top1:.1f} % on {result['evaluated']} clips (chance {chance:.1f} %), report in {folder}/")

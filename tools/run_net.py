@@ -7,7 +7,7 @@ import argparse
 import sys
 
 from videonet.build import load_config
-from videonet.cli.main import guard
+from videonet.cli.main import guard, parse
 from videonet.cli.train import add_config
 from videonet.run import run
 
@@ -16,7 +16,7 @@ def main() -> int:
     """Load the config and run it."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_config(parser)
-    args = parser.parse_args()
+    args = parse(parser)
     return guard(lambda: run(load_config(args.cfg, args.overrides)) or 0)
 
 

@@ -67,8 +67,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(argv: Sequence[str]) -> int:
     """Parse and run one verb."""
-    args = parser_of(argv[0]).parse_args(argv[1:])
+    args = parse(parser_of(argv[0]), argv[1:])
     return args.run(args) or 0
+
+
+def parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The arguments; KEY VALUE pairs may also stand behind options, where argparse alone does not look for them."""
+    args, rest = parser.parse_known_args(argv)
+    if rest and (not hasattr(args, "overrides") or any(key.startswith("-") for key in rest[::2])):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        args.overrides = [*args.overrides, *rest]
+    return args
 
 
 def guard(work) -> int:
