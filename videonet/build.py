@@ -27,7 +27,7 @@ from videonet.evaluation.topk import TopK
 from videonet.layers.nd import Nd
 from videonet.models import image, video
 from videonet.models.count import count_macs, count_params
-from videonet.models.heads import Classify
+from videonet.models.heads import Classify, Projected, Roi
 from videonet.models.network import Network, Variant, last_channels, window_of
 from videonet.suggest import suggest
 
@@ -36,7 +36,7 @@ FAMILIES: dict[str, Variant] = {**image.FAMILIES, **video.FAMILIES}
 VARIANTS: dict[str, Variant] = {**FAMILIES, **NETWORKS}
 
 MODELS = {name: partial(variant.build, **variant.settings) for name, variant in VARIANTS.items()}
-HEADS: dict[str, Callable[..., nn.Module]] = {"classify": Classify}
+HEADS: dict[str, Callable[..., nn.Module]] = {"classify": Classify, "projected": Projected, "roi": Roi}
 DATASETS: dict[str, Callable[..., Records]] = {"kinetics": kinetics.read_split}
 TASKS = {
     "classification": task.Classification,

@@ -1,0 +1,1 @@
+"""PySlowFast's configs: what their keys mean here."""
