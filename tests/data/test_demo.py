@@ -101,8 +101,8 @@ def accuracy(features, labels, test_features, test_labels) -> float:
 
 
 def test_a_frame_does_not_tell_the_class_but_two_tell_the_direction():
-    frames, labels = clips(800, 0)
-    test_frames, test_labels = clips(400, 1)
+    frames, labels = clips(480, 0)
+    test_frames, test_labels = clips(320, 1)
     for time in (0, 3):
         assert accuracy(spectra(frames[:, time]), labels, spectra(test_frames[:, time]), test_labels) < 0.18
     one, other = labels < 4, test_labels < 4

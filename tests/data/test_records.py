@@ -1,6 +1,5 @@
 """Records: what goes in comes out, in little memory, in any process."""
 
-import multiprocessing
 import pickle
 
 import numpy as np
@@ -79,4 +78,3 @@ def test_spawned_workers_share_one_copy():
     worker.join(timeout=60)
     assert worker.exitcode == 0
     assert records.paths.is_shared()
-    assert multiprocessing.active_children() == []
