@@ -6,6 +6,7 @@ from image_cases import train_by_chance
 from torch import nn
 
 from videonet.models.image import VARIANTS
+from videonet.models.names.table import Table
 from videonet.models.weights import load_weights
 
 QUICK = {"resnet18", "resnet50", "resnext50_32x4d", "densenet121", "se_resnet18", "se_resnet50", "se_resnext50_32x4d"}
@@ -18,7 +19,26 @@ TIMM = {f"se_resnet{depth}": f"legacy_seresnet{depth}" for depth in (18, 34, 50,
     "se_resnext50_32x4d": "legacy_seresnext50_32x4d",
     "se_resnext101_32x4d": "legacy_seresnext101_32x4d",
     "senet154": "legacy_senet154",
+    "resnet200": "resnet200",
+    "resnext101_32x4d": "resnext101_32x4d",
+    "res2net50_48w_2s": "res2net50_48w_2s",
+    "res2net50_14w_8s": "res2net50_14w_8s",
+    "res2net50_26w_6s": "res2net50_26w_6s",
+    "res2net50_26w_8s": "res2net50_26w_8s",
+    "res2net101_26w_4s": "res2net101_26w_4s",
+    "res2net101_v1b_26w_4s": "res2net101d",
+    "res2next_dla60": "dla60_res2next",
+    "ghostnet_0.5x": "ghostnet_050",
+    "ghostnet_1.3x": "ghostnet_130",
 }
+PREACT = (  # timm norms behind its max pool what the released code norms before: the same where scales are positive
+    (r"^stages\.0\.blocks\.0\.norm1\.", "stem.bn."),
+    (r"^stages\.(\d)\.blocks\.(\d+)\.", r"res<1+2>.\2."),
+    (r"\.norm(\d)\.", r".bn\1."),
+    (r"\.downsample\.conv\.", ".shortcut."),
+    (r"^norm\.", "end.bn."),
+    (r"^(?!head\.)", "backbone."),
+)
 
 
 def cases(rows: list) -> list:
@@ -31,12 +51,17 @@ def cases(rows: list) -> list:
     ]
 
 
-def check(name: str, peer: nn.Module) -> None:
+def check(name: str, peer: nn.Module, table: Table | None = None) -> None:
     """Random weights and statistics of the peer, renamed, give its logits."""
     train_by_chance(peer)
     model = VARIANTS[name](1000).eval()
-    load_weights(model, peer.state_dict())
-    images = torch.randn(2, 3, 77, 64)
+    state = peer.state_dict()
+    if table:
+        state = {
+            table.rename(key): value.flatten(1) if key == "head.fc.weight" else value for key, value in state.items()
+        }
+    load_weights(model, state)
+    images = torch.randn(2, 3, 64 if "dla" in name else 77, 64)  # timm's DLA takes no odd sizes
     with torch.no_grad():
         found, wanted = model(images), peer(images)
     assert wanted.std() > 1e-3
@@ -53,3 +78,9 @@ def test_torchvision_gives_the_same_logits(name):
 def test_timm_gives_the_same_logits(name, theirs):
     timm = pytest.importorskip("timm")
     check(name, timm.create_model(theirs))
+
+
+def test_timm_gives_the_same_logits_of_preactivation():
+    timm = pytest.importorskip("timm")
+    table = Table("timm", mark=r"^stages\.0\.blocks\.0\.norm1", rules=PREACT)
+    check("preact_resnet50", timm.create_model("resnetv2_50"), table)
