@@ -133,6 +133,28 @@ def test_a_pathway_sets_time_dilation_and_context(name):
     assert longer and all(v.shape[2] == 1 for v in plain.state_dict().values() if v.dim() == 5)
 
 
+BY_ARGUMENTS = [  # parameters of variants that have no name of their own
+    ("resnet18", {"shortcut": "A"}, 11_515_688),
+    ("resnet34", {"shortcut": "A"}, 21_623_848),
+    ("resnet50", {"norm": "group"}, 25_557_032),
+    ("cifar_preact_resnet110", {"shortcut": "B"}, 1_730_522),
+    ("cifar_preact_resnet1001", {"num_classes": 100}, 10_350_836),
+    ("resnext101_32x4d", {"groups": 2, "group_width": 64}, 84_198_184),
+    ("resnext101_32x4d", {"groups": 1, "group_width": 100}, 85_611_336),
+    ("cifar_resnext29_8x64d", {"se_ratio": 16}, 34_948_506),
+    ("wide_resnet34_2", {"widen": 1}, 21_797_672),
+    ("densenet264", {"growth": 48}, 72_686_632),
+    ("densenet161", {"blocks": (6, 12, 48, 48)}, 55_570_984),
+    ("cifar_densenetbc_L100_k12", {"depth": 40, "growth": 60}, 4_261_690),
+]
+
+
+@pytest.mark.parametrize("name, settings, params", BY_ARGUMENTS)
+def test_variants_without_a_name_are_reached_by_arguments(name, settings, params):
+    with torch.device("meta"):
+        assert count_params(VARIANTS[name](**settings)) == params
+
+
 def test_without_classes_there_is_only_the_backbone():
     backbone = resnet50(num_classes=None)
     maps = backbone(torch.zeros(1, 3, 64, 64))
