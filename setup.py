@@ -24,9 +24,14 @@ setup(
         "matplotlib>=3.7",
         "tensorboard>=2.14",
         "tqdm>=4.66",
+        "pillow>=10.1",
     ],
     extras_require={
-        "test": ["pytest>=8", "pytest-xdist>=3.5", "ruff>=0.6", "timm>=1.0.10", "pycocotools>=2.0.7", "scikit-learn>=1.3"],
+        "test": [
+            *("pytest>=8", "pytest-xdist>=3.5", "ruff>=0.6", "timm>=1.0.10", "pycocotools>=2.0.7", "scikit-learn>=1.3"),
+            *("onnx>=1.16", "onnxscript>=0.2", "onnxruntime>=1.18"),
+        ],
+        "export": ["onnx>=1.16", "onnxscript>=0.2", "onnxruntime>=1.18"],
         "decoders": ["decord>=0.6", "torchcodec>=0.2"],
     },
     entry_points={"console_scripts": ["videonet = videonet.cli.main:main"]},

@@ -161,6 +161,14 @@ def open_trained(
     return Trained(Path(path), cfg, model.eval().to(place), names, place, report)
 
 
+def open_fresh(*, name: str = "", file: str = "", overrides: Sequence[Any] = (), device: str = "") -> Trained:
+    """The network of a name or of a config file as it is built, with random weights: to measure or to export it."""
+    cfg = build.load_config(file, overrides) if file else config_of("", {}, name, "", 0, overrides)
+    model = build.build_model(cfg, cfg.MODEL.NUM_CLASSES or build.VARIANTS[cfg.MODEL.NAME].num_classes)
+    place = distributed.device(device or cfg.DEVICE)
+    return Trained(Path(file or name), cfg, model.eval().to(place), (), place, Report("random weights"))
+
+
 def read_names(path: str | Path) -> tuple[str, ...]:
     """Class names of a file, one a line."""
     names = read_classes(path)

@@ -16,6 +16,7 @@ VERBS = {
     "predict": ("predict", "what happens in a video, by name; --window: what happens when"),
     "features": ("features", "features of a layer, a row for each window of a video"),
     "cam": ("cam", "Grad-CAM over a video: where the network looks for a class"),
+    "export": ("export", "a network as a torch.export or ONNX program, checked against the original"),
     "report": ("report", "predictions.csv as a table a class and a confusion picture; diff of two results"),
     "data": ("data", "make, check and look at data"),
     "cfg": ("cfg", "what config keys there are and what a config means"),

@@ -21,9 +21,13 @@ def add_trained(parser: argparse.ArgumentParser, required: bool = True) -> None:
 
 
 def open_from(args: argparse.Namespace) -> Trained:
-    """The network of these arguments, with its weights."""
-    from videonet.inference import open_trained
+    """The network of these arguments with its weights, or as it is built where no checkpoint is given."""
+    from videonet.inference import open_fresh, open_trained
 
+    if not args.checkpoint:
+        if not (args.model or args.cfg):
+            raise ValueError("say which network: --checkpoint F, --model NAME or --cfg FILE")
+        return open_fresh(name=args.model, file=args.cfg, overrides=args.opts, device=args.device)
     return open_trained(
         args.checkpoint,
         name=args.model,
