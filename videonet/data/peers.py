@@ -1,0 +1,152 @@
+"""How other libraries read the same clips, to measure reading beside them: CPU time, interleaved, ratios."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from os import PathLike
+
+import av
+import numpy as np
+import torch
+from torch.nn.functional import interpolate
+
+from videonet.data.decoders.backends import root_cause, version_of, works
+from videonet.data.transforms import apply_window
+from videonet.data.video import Video
+from videonet.data.window import Window
+
+Request = tuple[np.ndarray, Window]
+Peer = Callable[[str, Sequence[Request]], list]
+Sampling = Callable[[np.random.Generator, int, float], np.ndarray]
+Windows = Callable[[np.random.Generator, int, int], Window | Sequence[Window]]
+
+_MARGIN = 1024  # ticks before the clip that PySlowFast seeks to
+_SLOW = 4  # every fourth frame goes to the slow pathway
+
+
+def videonet(path: str, requests: Sequence[Request]) -> list[torch.Tensor]:
+    """All clips from one decode, uint8, as they leave a worker here."""
+    with Video(path) as video:
+        return video.read_many(requests)
+
+
+def pyslowfast(path: str, requests: Sequence[Request]) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """PySlowFast's steps on PyAV: each clip decoded by itself, all its frames to RGB, then float work in the worker."""
+    return [_pyslowfast_clip(path, *request) for request in requests]
+
+
+def _pyslowfast_clip(path: str, indices: np.ndarray, window: Window) -> tuple[torch.Tensor, torch.Tensor]:
+    with av.open(path) as container:
+        stream = container.streams.video[0]
+        tick = float(stream.duration) / stream.frames
+        start, end = int(indices[0] * tick), int(indices[-1] * tick)
+        container.seek(max(start - _MARGIN, 0), any_frame=False, backward=True, stream=stream)
+        frames = {}
+        for frame in container.decode(video=0):
+            if frame.pts < start:
+                continue
+            frames[frame.pts] = frame
+            if frame.pts > end:
+                break
+        pixels = [frames[pts].to_rgb().to_ndarray() for pts in sorted(frames)]
+    clip = torch.from_numpy(np.stack(pixels))
+    places = torch.linspace(0, len(clip) - 1, len(indices)).long()
+    clip = ((clip[places].float() / 255 - 0.45) / 0.225).permute(3, 0, 1, 2)
+    height, width = clip.shape[2:]
+    size = round(height * window.out_h / window.h), round(width * window.out_w / window.w)
+    clip = interpolate(clip, size, mode="bilinear", align_corners=False)
+    y, x = round(window.y * window.out_h / window.h), round(window.x * window.out_w / window.w)
+    clip = clip[:, :, y : y + window.out_h, x : x + window.out_w]
+    if indices[0] % 2:  # half of the clips are mirrored
+        clip = clip.flip(-1)
+    slow = torch.linspace(0, len(indices) - 1, max(len(indices) // _SLOW, 1)).long()
+    return clip.index_select(1, slow), clip
+
+
+def torchcodec(path: str, requests: Sequence[Request]) -> list[torch.Tensor]:
+    """torchcodec: exact, one thread, one call for all frames, then crop and scale of uint8."""
+    from torchcodec.decoders import VideoDecoder
+
+    decoder = VideoDecoder(path, dimension_order="NHWC", num_ffmpeg_threads=1, seek_mode="exact")
+    return _shared(requests, lambda indices: decoder.get_frames_at(indices).data)
+
+
+def decord(path: str, requests: Sequence[Request]) -> list[torch.Tensor]:
+    """decord: one thread, one batch for all frames, then crop and scale of uint8."""
+    from decord import VideoReader, cpu
+
+    reader = VideoReader(path, ctx=cpu(0), num_threads=1)
+    return _shared(requests, lambda indices: torch.from_numpy(reader.get_batch(indices).asnumpy()))
+
+
+def _shared(requests: Sequence[Request], fetch: Callable[[list[int]], torch.Tensor]) -> list[torch.Tensor]:
+    unique = np.unique(np.concatenate([indices for indices, _ in requests]))
+    frames = fetch(unique.tolist())
+    return [
+        apply_window(frames[torch.from_numpy(np.searchsorted(unique, indices))], window) for indices, window in requests
+    ]
+
+
+PEERS: dict[str, Peer] = {"pyslowfast": pyslowfast, "videonet": videonet, "torchcodec": torchcodec, "decord": decord}
+
+
+def faults(peers: Sequence[str]) -> dict[str, str]:
+    """Why peers cannot be measured here: those that are not installed or do not load, with the cause."""
+    found = {}
+    for name in peers:
+        try:
+            works(name if name in ("torchcodec", "decord") else "pyav")
+        except Exception as error:  # whatever a foreign library raises while it loads
+            found[name] = root_cause(error)
+    return found
+
+
+def measure(
+    files: Sequence[str | PathLike],
+    sampling: Sampling,
+    window: Windows,
+    peers: Sequence[str] = tuple(PEERS),
+    rounds: int = 5,
+    seed: int = 0,
+) -> list[dict[str, object]]:
+    """CPU time of reading the same clips with each peer.
+
+    sampling(rng, frames, fps) gives the indices of a clip (T,) or of several (V, T); window(rng, height, width) one or
+    several windows; an item is every clip in every window. In each round each file is read by each peer in turn, in
+    random order; the first round warms up and is not counted.
+    Returns one row a peer: peer, version, ms (median CPU time an item), speed (median over items of the first peer's
+    time by this one's), items, error ("" where it could be measured).
+    """
+    if unknown := set(peers) - set(PEERS):
+        raise ValueError(f"there is no peer {sorted(unknown)[0]!r} to measure; the peers are {', '.join(PEERS)}")
+    wrong = faults(peers)
+    able = [name for name in peers if name not in wrong]
+    times: dict[str, list[float]] = {name: [] for name in able}
+    for turn in range(rounds + 1):
+        for number, file in enumerate(map(str, files)):
+            rng = np.random.default_rng([seed, turn, number])
+            requests = _requests(file, rng, sampling, window)
+            for name in rng.permutation(able).tolist():
+                begin = time.process_time()
+                PEERS[name](file, requests)
+                if turn:
+                    times[name].append(time.process_time() - begin)
+    return [_row(name, times, able, wrong.get(name, "")) for name in peers]
+
+
+def _requests(file: str, rng: np.random.Generator, sampling: Sampling, window: Windows) -> list[Request]:
+    with Video(file) as video:
+        clips = np.atleast_2d(sampling(rng, video.num_frames, video.fps))
+        windows = window(rng, video.height, video.width)
+    return [(clip, part) for clip in clips for part in ([windows] if isinstance(windows, Window) else windows)]
+
+
+def _row(name: str, times: dict[str, list[float]], able: Sequence[str], error: str) -> dict[str, object]:
+    version = "" if error else version_of(name if name in ("torchcodec", "decord") else "pyav")
+    row: dict[str, object] = {"peer": name, "version": version, "ms": None, "speed": None, "items": 0, "error": error}
+    if not error:
+        own = np.array(times[name])
+        row["ms"], row["items"] = float(1e3 * np.median(own)), len(own)
+        row["speed"] = float(np.median(np.array(times[able[0]]) / own))
+    return row
