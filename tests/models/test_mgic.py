@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from reference import build, check_counts, check_video, reference_shapes, shapes
+from reference import build, check_counts, reference_shapes, shapes
 
 from videonet.layers.channel_cycle import ChannelCycle, level_widths
 from videonet.layers.nd import Nd
@@ -177,14 +177,14 @@ def test_the_reference_resnets(shared: Path, depth: int, group_size: int, coarse
     check_counts(shared, model, f"mgic_ref:mgic_resnet{depth}_sg{group_size}_fc{coarsest}")
 
 
-@pytest.mark.parametrize("depth", [18, 34, 50])
+@pytest.mark.parametrize("depth", [18, 34])
 def test_the_published_counts(shared: Path, depth: int) -> None:
     name = f"mgic_resnet{depth}"
     check_counts(shared, build(VARIANTS[name]), f"mgic_ref:{name}_sg32_fc64")
 
 
 @pytest.mark.parametrize("table", ["full", "small"])
-@pytest.mark.parametrize(("group_size", "coarsest"), [(8, 8), (16, 32), (64, 64)])
+@pytest.mark.parametrize(("group_size", "coarsest"), [(8, 8), (16, 32)])
 def test_the_reference_mobile_networks(shared: Path, table: str, group_size: int, coarsest: int) -> None:
     name = "mgic_mobilenetv3_released" if table == "full" else "mgic_mobilenetv3_small_released"
     model = build(VARIANTS[name], group_size=group_size, coarsest=coarsest)
@@ -200,7 +200,9 @@ def test_the_reference_mobile_networks(shared: Path, table: str, group_size: int
     ],
 )
 def test_the_shapes_of_the_reference(shared: Path, name: str, key: str, settings: dict) -> None:
-    assert shapes(build(VARIANTS[name], **settings)) == reference_shapes(shared, key)
+    model = build(VARIANTS[name], **settings)
+    check_counts(shared, model, key)
+    assert shapes(model) == reference_shapes(shared, key)
 
 
 def test_the_default_of_the_reference_driver(shared: Path) -> None:
@@ -210,15 +212,9 @@ def test_the_default_of_the_reference_driver(shared: Path) -> None:
 
 
 def test_the_stem_of_mobilenetv3_quarters_the_cost() -> None:
-    costs = [
-        count_macs(build(VARIANTS[n]), (3, 224, 224)).total for n in ("mgic_mobilenetv3", "mgic_mobilenetv3_released")
-    ]
+    names = ("mgic_mobilenetv3_small", "mgic_mobilenetv3_small_released")
+    costs = [count_macs(build(VARIANTS[name]), (3, 224, 224)).total for name in names]
     assert 3.9 < costs[1] / costs[0] < 4.1
-
-
-@pytest.mark.parametrize("name", ["mgic_resnet18", "mgic_resnet50", "mgic_mobilenetv3", "mgic_mobilenetv3_small"])
-def test_the_family_is_a_video_backbone(name: str) -> None:
-    check_video(name, VARIANTS[name])
 
 
 @pytest.mark.parametrize("size", [(4, 5), (3, 4, 5)])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from reference import build, check_counts, check_video, reference_shapes, shapes
+from reference import build, check_counts, reference_shapes, shapes
 
 from videonet.layers.nd import Nd
 from videonet.models.aggregation import Tree
@@ -76,8 +76,3 @@ def test_the_published_networks(shared: Path, name: str) -> None:
     check_counts(shared, model, f"res2net_ref:{name}")
     assert shapes(model) == reference_shapes(shared, f"res2net_ref:{name}")
     check_counts(shared, build(VARIANTS[name], keep_unused=False), TIMM[name])
-
-
-@pytest.mark.parametrize("name", VARIANTS)
-def test_the_family_is_a_video_backbone(name: str) -> None:
-    check_video(name, VARIANTS[name])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from reference import build, check_counts, check_video
+from reference import build, check_counts
 
 from videonet.layers.nd import Nd
 from videonet.layers.selective_kernel import SelectiveKernel
@@ -90,11 +90,6 @@ def test_time_enters_one_convolution_or_the_branches(time_at: str) -> None:
     image = build(VARIANTS["sknet26"], None)
     video = build(VARIANTS["sknet26"], None, nd=Nd(3), time_at=time_at)
     assert list(video.state_dict()) == list(image.state_dict())
-
-
-@pytest.mark.parametrize("name", ["sknet26", "cifar_sknet29"])
-def test_the_family_is_a_video_backbone(name: str) -> None:
-    check_video(name, VARIANTS[name])
 
 
 def test_an_unknown_depth_names_the_known_ones() -> None:

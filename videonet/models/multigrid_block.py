@@ -98,7 +98,7 @@ class MultigridBlock(nn.Module):
     """A ResNet's MGIC block (section 3): [depthwise 3x3 connector - ] cycle. Keys: [connector, ]cycle[, context].
 
     c_out = width makes basic relaxations, c_out = 4 * width bottlenecks. The connector has one group for each channel
-    that goes in, or as many as divide both sides. cycle settings: those of `ChannelCycle`.
+    that goes in, or as many as divide both sides. cycle: group_size, coarsest, coarse_rule, rp_init of `ChannelCycle`.
     """
 
     def __init__(
@@ -112,10 +112,7 @@ class MultigridBlock(nn.Module):
         t: int = 1,
         t_stride: int = 1,
         dilation: int = 1,
-        group_size: int = 32,
-        coarsest: int = 64,
-        coarse_rule: str = "code",
-        rp_init: str = "average",
+        **cycle: int | str,
     ) -> None:
         super().__init__()
         scale = c_out // width
@@ -132,16 +129,7 @@ class MultigridBlock(nn.Module):
                 return BasicRelaxation(nd, channels, groups, **settings)
             return BottleneckRelaxation(nd, channels, scale, groups, dense, **settings)
 
-        self.cycle = ChannelCycle(
-            nd,
-            width,
-            relax,
-            scale=scale,
-            group_size=group_size,
-            coarsest=coarsest,
-            coarse_rule=coarse_rule,
-            rp_init=rp_init,
-        )
+        self.cycle = ChannelCycle(nd, width, relax, scale=scale, **cycle)
         self.context: nn.Module = nn.Identity()
         self.channels = c_out
 
@@ -153,7 +141,7 @@ class MultigridBlock(nn.Module):
 class MultigridInverted(nn.Module):
     """A MobileNetV3's MGIC block: [1x1 connector - ] cycle of inverted blocks. Keys: [connector, ]cycle[, context].
 
-    row.width is the expanded width of the finest level. Other settings: those of `ChannelCycle`.
+    row.width is the expanded width of the finest level. cycle: as in `MultigridBlock`.
     """
 
     def __init__(
@@ -166,10 +154,7 @@ class MultigridInverted(nn.Module):
         t: int = 1,
         t_stride: int = 1,
         dilation: int = 1,
-        group_size: int = 64,
-        coarsest: int = 64,
-        coarse_rule: str = "code",
-        rp_init: str = "average",
+        **cycle: int | str,
     ) -> None:
         super().__init__()
         self.connector: nn.Module = nn.Identity()
@@ -185,17 +170,7 @@ class MultigridInverted(nn.Module):
             channels = row.channels // 2**level
             return InvertedRelaxation(nd, channels, width(level), row, groups, t=time, dilation=dilation)
 
-        self.cycle = ChannelCycle(
-            nd,
-            row.channels,
-            relax,
-            group_size=group_size,
-            coarsest=coarsest,
-            coarse_rule=coarse_rule,
-            rp_init=rp_init,
-            restrict_norm=True,
-            divides=width,
-        )
+        self.cycle = ChannelCycle(nd, row.channels, relax, restrict_norm=True, divides=width, **cycle)
         self.context: nn.Module = nn.Identity()
         self.channels = row.channels
 

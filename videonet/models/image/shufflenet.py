@@ -107,6 +107,11 @@ def stem_width(groups: int, scale: float) -> int:
     return 12 if groups < 8 else int(32 * scale)
 
 
+def unit_width(channels: float, groups: int) -> int:
+    """The nearest multiple of 4 * groups: a unit's inner width is a quarter, and its groups must divide both."""
+    return max(1, int(channels / (4 * groups) + 0.5)) * 4 * groups
+
+
 def shufflenet(
     nd: Nd,
     *,
@@ -131,16 +136,10 @@ def shufflenet(
     """
     if groups not in WIDTHS:
         raise ValueError(f"groups is {groups}; a ShuffleNet has {', '.join(map(str, WIDTHS))}")
-    entry = Stem(
-        nd,
-        pathway.width(stem or stem_width(groups, scale)),
-        kernel=3,
-        t=pathway.stem_t,
-        t_stride=pathway.stem_t_stride,
-        pool=False,
-    )
-    scaled, wished = pathway.width(groups), WIDTHS[groups] * scale * pathway.scale
-    width = max(1, int(wished / (4 * scaled) + 0.5)) * 4 * scaled
+    time = {"t": pathway.stem_t, "t_stride": pathway.stem_t_stride}
+    entry = Stem(nd, pathway.width(stem or stem_width(groups, scale)), kernel=3, pool=False, **time)
+    scaled = pathway.width(groups)
+    width = unit_width(WIDTHS[groups] * scale * pathway.scale, scaled)
     channels = [entry.channels + pathway.fused[0], width, 2 * width, 4 * width]
     settings = {"order": order, "shuffle_at": shuffle_at, "time_at": time_at}
     unit = partial(ShuffleUnit, groups=scaled, gate=squeeze_excite(16) if se else None, **settings)
