@@ -183,6 +183,27 @@ def test_mmaction2s_slowfast_is_refused_with_the_reason() -> None:
     one_line(error)
 
 
+def test_what_a_file_does_not_say_is_in_the_report(shared: Path) -> None:
+    case = next(c for c in golden.CASES if "CSN" in c.file)
+    shapes = golden.need(shared, case)["state_dict"]
+    state = {k: torch.empty(shape, device="meta") for k, shape in shapes.items()}
+    with torch.device("meta"):
+        fitting, other = case.build(400), VARIANTS["ir_csn_101"]()
+    report = load_weights(fitting, state)
+    assert report.facts == {"mean": (0.45,) * 3, "std": (0.225,) * 3, "bn_eps": 1e-5} and not report.note
+    assert "epsilon of 1e-05, the network's 0.001" in load_weights(other, state).note
+
+
+def test_contrastive_pretraining_puts_backbone_before_pyslowfasts_names(shared: Path) -> None:
+    case = next(c for c in golden.CASES if c.file == "Kinetics__SLOW_8x8_R50")
+    shapes = golden.need(shared, case)["state_dict"]
+    with torch.device("meta"):
+        model = case.build(400)
+        state = {f"backbone.{k}": torch.empty(shape) for k, shape in shapes.items() if k.startswith("s")}
+    _, report = match_state(model, state)
+    assert report.source == "PySlowFast" and report.missing == ["head.fc.weight", "head.fc.bias"]
+
+
 def test_no_two_tables_name_a_file_differently(shared: Path) -> None:
     """The table that fits best must be the one whose source it is."""
     for case in golden.CASES[::7]:

@@ -28,6 +28,7 @@ class Report:
     renamed: foreign key -> ours, of those loaded. reshaped: loaded after 1x1 convolution <-> linear.
     left_out: the file's keys that the network has no place for. missing: the network's that the file lacks.
     mismatched: (our key, shape in the file, shape in the network). note: what to know about the source.
+    facts: what the file does not say of its network: mean and std of the input, bn_eps, where the source has them.
     """
 
     source: str
@@ -39,6 +40,7 @@ class Report:
     missing: list[str] = field(default_factory=list)
     mismatched: list[tuple[str, tuple[int, ...], tuple[int, ...]]] = field(default_factory=list)
     note: str = ""
+    facts: dict[str, Any] = field(default_factory=dict)
 
     @property
     def matched(self) -> float:
@@ -83,9 +85,19 @@ def load_weights(model: nn.Module, path_or_dict: str | Path | Mapping[str, Any],
         raise WeightsError(f"{name}: {error}") from None
     renamed, report = match_state(model, state)
     report.file = name
+    report.note = "; ".join(filter(None, (report.note, epsilon_note(model, report.facts))))
     check_report(report, strict)
     fill(model, renamed)
     return report
+
+
+def epsilon_note(model: nn.Module, facts: Mapping[str, Any]) -> str:
+    """A warning where the norms' epsilon is another than the source's, which changes outputs a little."""
+    found = {m.eps for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)}
+    wanted = facts.get("bn_eps")
+    if wanted is None or found <= {wanted}:
+        return ""
+    return f"the source's norms have an epsilon of {wanted:g}, the network's {max(found):g} (BN.EPS in a config)"
 
 
 def match_state(model: nn.Module, state: Mapping[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], Report]:
@@ -107,7 +119,7 @@ def place(
     table: Table, state: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tensor]
 ) -> tuple[dict[str, torch.Tensor], Report]:
     """Rename by one table, and compare with what the network wants."""
-    report = Report(table.source, note=table.note(state))
+    report = Report(table.source, note=table.note(state), facts=dict(table.facts))
     bare = not any(k.startswith("backbone.") for k in wanted)
     placed: dict[str, torch.Tensor] = {}
     names = table.rename_all(state)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from videonet.models.names.table import Table
+from videonet.models.names.table import GREY, Table
 
 ENDINGS = (
     (r"_bn_s$", ".bn.weight"),
@@ -43,6 +43,7 @@ TABLES = (
         mark=r"^t_res2_0_branch2a_w$",
         rules=(*RULES, (r"^t_(stem|res)", r"backbone.fast.\1"), (r"^(stem|res\d)\.", r"backbone.slow.\1.")),
         drop=BLOBS,
+        facts=GREY,
     ),
     Table(
         "Caffe2",
@@ -50,5 +51,6 @@ TABLES = (
         not_mark=r"^t_res2_0_branch2a_w$",
         rules=(*RULES, (r"^(stem|res\d)\.", r"backbone.\1.")),
         drop=BLOBS,
+        facts=GREY,
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from videonet.models.names.table import Table
+from videonet.models.names.table import IMAGENET, Table
 
 HEAD = ((r"^fc\.", "head.fc."), (r"^(?!head\.)", "backbone."))
 PLAIN_SHORTCUT = ((r"\.downsample\.0\.", ".shortcut.conv."), (r"\.downsample\.1\.", ".shortcut.bn."))
@@ -56,21 +56,36 @@ TABLES = (
         mark=r"^layer1\.0\.conv1\.weight$",
         not_mark=r"(\.convs\.|^layer0\.|^conv1\.0\.)",
         rules=(*STEM, *STAGES, *PLAIN_SHORTCUT, *GATES, *HEAD),
+        facts=IMAGENET,
     ),
     Table(
         "Res2Net or timm",
         mark=r"\.convs\.\d\.weight$",
         not_mark=r"(^conv1\.0\.|^base_layer\.|^stage1\.)",
         rules=(*STEM, *STAGES, *PLAIN_SHORTCUT, *GATES, *HIERARCHICAL, *HEAD),
+        facts=IMAGENET,
     ),
     Table(
         "Res2Net or timm",
         mark=r"^conv1\.0\.weight$",
         not_mark=r"^stem\.",
         rules=(*DEEP_STEM, *STAGES, *POOLED_SHORTCUT, *GATES, *HIERARCHICAL, *HEAD),
+        facts=IMAGENET,
     ),
-    Table("timm", mark=r"\.conv2\.attn\.fc_select\.", rules=(*STEM, *STAGES, *PLAIN_SHORTCUT, *SELECTIVE, *HEAD)),
-    Table("Cadene or timm", mark=r"^layer0\.conv3\.", rules=(*SENET, *HEAD)),
-    Table("Cadene or timm", mark=r"^layer0\.", not_mark=r"^layer0\.conv3\.", rules=(*LEGACY, *HEAD), notes=STRIDES),
-    Table(NAME, mark=r"^features\.denseblock1\.", rules=(*DENSENET, *HEAD)),
+    Table(
+        "timm",
+        mark=r"\.conv2\.attn\.fc_select\.",
+        rules=(*STEM, *STAGES, *PLAIN_SHORTCUT, *SELECTIVE, *HEAD),
+        facts=IMAGENET,
+    ),
+    Table("Cadene or timm", mark=r"^layer0\.conv3\.", rules=(*SENET, *HEAD), facts=IMAGENET),
+    Table(
+        "Cadene or timm",
+        mark=r"^layer0\.",
+        not_mark=r"^layer0\.conv3\.",
+        rules=(*LEGACY, *HEAD),
+        notes=STRIDES,
+        facts=IMAGENET,
+    ),
+    Table(NAME, mark=r"^features\.denseblock1\.", rules=(*DENSENET, *HEAD), facts=IMAGENET),
 )

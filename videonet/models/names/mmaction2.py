@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from videonet.models.names.table import Table
+from videonet.models.names.table import IMAGENET, Table
 
 HEADS = (
     (r"^cls_head\.fc_cls\.", "head.fc."),
@@ -53,6 +53,7 @@ FACTORED = (
     (r"\.conv(\d)\.conv\.(space|bn|time)\.", r".conv\1.\2."),
 )
 NAME = "mmaction2"
+VMZ = {**IMAGENET, "bn_eps": 1e-3}  # of CSN and R(2+1)D; files that were ported from VMZ have its mean and std
 STRIDES = (("", "mmaction2's I3D and C2D may stride over time in the stem and its pool, which no weight file says"),)
 LATERALS = (
     (
@@ -70,15 +71,23 @@ TABLES = (
         mark=r"^backbone\.slow_path\.",
         rules=(*PATHWAYS, *ONE, *PLAIN, *STEM, *STAGE, *PATHWAYS_BACK),
         notes=LATERALS,
+        facts=IMAGENET,
     ),
-    Table(NAME, mark=r"\.conv2\.1\.conv\.", rules=(*ONE, *PRESERVED, *PLAIN, *END)),
-    Table(NAME, mark=r"\.conv2\.0\.conv\.", not_mark=r"\.conv2\.1\.conv\.", rules=(*ONE, *REDUCED, *PLAIN, *END)),
-    Table(NAME, mark=r"\.conv_s\.", rules=(*ONE, *FACTORED, *END)),
+    Table(NAME, mark=r"\.conv2\.1\.conv\.", rules=(*ONE, *PRESERVED, *PLAIN, *END), facts=VMZ),
+    Table(
+        NAME,
+        mark=r"\.conv2\.0\.conv\.",
+        not_mark=r"\.conv2\.1\.conv\.",
+        rules=(*ONE, *REDUCED, *PLAIN, *END),
+        facts=VMZ,
+    ),
+    Table(NAME, mark=r"\.conv_s\.", rules=(*ONE, *FACTORED, *END), facts=VMZ),
     Table(
         NAME,
         mark=r"layer\d\.\d+\.conv\d\.conv\.",
         not_mark=r"(slow_path|\.conv_s\.|\.conv2\.0\.)",
         rules=(*ONE, *PLAIN, *END),
         notes=STRIDES,
+        facts=IMAGENET,
     ),
 )

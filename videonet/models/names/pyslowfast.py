@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from videonet.models.names.table import Table
+from videonet.models.names.table import GREY, Table
 
 BLOCK = (
     (r"\.branch1_bn\.", ".shortcut.bn."),
@@ -17,6 +17,7 @@ BLOCK = (
     (r"\.conv_(theta|phi|g|out)\.", r".\1."),
 )
 PLACE = (
+    (r"^backbone\.(?=s\d[._])", ""),  # of contrastive pre-training
     (r"^s1\.pathway0_stem\.conv_xy\.", "backbone.stem.conv_xy."),
     (r"^s1\.(pathway\d)_stem\.", r"\1.stem."),
     (r"^s(\d)\.(pathway\d)_res(\d+)\.", r"\2.res\1.\3."),
@@ -33,6 +34,7 @@ SLOWFAST = (
 )
 SINGLE = (*PLACE, *BLOCK, (r"^pathway0\.", "backbone."))
 X3D = (
+    PLACE[0],
     (r"^s1\.pathway0_stem\.conv\.", "backbone.stem.conv_t."),
     (r"^head\.conv_5\.", "backbone.end.conv."),
     (r"^head\.conv_5_bn\.", "backbone.end.bn."),
@@ -40,8 +42,11 @@ X3D = (
     *SINGLE,
 )
 
+NAME = "PySlowFast"
+TWO, STEM = r"^(backbone\.)?s\d\.pathway1_", r"^(backbone\.)?s1\.pathway0_stem\."
+
 TABLES = (
-    Table("PySlowFast", mark=r"^s\d\.pathway1_", rules=SLOWFAST),
-    Table("PySlowFast", mark=r"^s1\.pathway0_stem\.conv_xy\.", rules=X3D),
-    Table("PySlowFast", mark=r"^s\d\.pathway0_", not_mark=r"(^s\d\.pathway1_|_stem\.conv_xy)", rules=SINGLE),
+    Table(NAME, mark=TWO, rules=SLOWFAST, facts=GREY),
+    Table(NAME, mark=rf"{STEM}conv_xy\.", rules=X3D, facts=GREY),
+    Table(NAME, mark=STEM, not_mark=rf"({TWO}|{STEM}conv_xy\.)", rules=SINGLE, facts=GREY),
 )

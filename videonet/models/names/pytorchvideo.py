@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from videonet.models.names.table import Table
+from videonet.models.names.table import GREY, Table
 
 BLOCK = (
     (r"^(?:model\.)?blocks\.", "blocks."),
@@ -72,10 +72,10 @@ UNALIGNED = (
 )
 
 TABLES = (
-    Table(NAME, mark=r"\.multipathway_blocks\.", rules=(*BLOCK, *PLAIN, *SLOWFAST), notes=UNALIGNED),
-    Table(NAME, mark=r"\.norm_b\.0\.", rules=(*BLOCK, *GATED, *X3D_ENDS, *STAGES)),
-    Table(NAME, mark=r"\.conv_b\.conv_xy\.", rules=(*BLOCK, *FACTORED, *STAGES)),
-    Table(NAME, mark=r"blocks\.5\.res_blocks\.", rules=(*BLOCK, *PLAIN, *POOLED_STAGES)),
-    Table(NAME, mark=r"blocks\.4\.res_blocks\.", rules=(*BLOCK, *PLAIN, *STAGES), notes=UNALIGNED),
-    Table(NAME, mark=r"^s1\.pathway0_stem_conv_xy\.kernel\.", rules=EFFICIENT_X3D),
+    Table(NAME, mark=r"\.multipathway_blocks\.", rules=(*BLOCK, *PLAIN, *SLOWFAST), notes=UNALIGNED, facts=GREY),
+    Table(NAME, mark=r"\.norm_b\.0\.", rules=(*BLOCK, *GATED, *X3D_ENDS, *STAGES), facts=GREY),
+    Table(NAME, mark=r"\.conv_b\.conv_xy\.", rules=(*BLOCK, *FACTORED, *STAGES), facts=GREY),
+    Table(NAME, mark=r"blocks\.5\.res_blocks\.", rules=(*BLOCK, *PLAIN, *POOLED_STAGES), facts=GREY),
+    Table(NAME, mark=r"blocks\.4\.res_blocks\.", rules=(*BLOCK, *PLAIN, *STAGES), notes=UNALIGNED, facts=GREY),
+    Table(NAME, mark=r"^s1\.pathway0_stem_conv_xy\.kernel\.", rules=EFFICIENT_X3D, facts=GREY),
 )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from videonet.models.names.images import HEAD, HIERARCHICAL, STEM
-from videonet.models.names.table import Table
+from videonet.models.names.table import IMAGENET, Table
 
 GHOST = (
     (r"^conv_stem\.", "stem.conv."),
@@ -116,8 +116,8 @@ class GhostStages(Table):
 
 
 TABLES = (
-    Table("GhostNet or timm", mark=r"\.ghost1\.primary_conv\.", rules=(*GHOST, *HEAD)),
-    GhostStages("G-Ghost", mark=r"^layer\d\.cheap\.0\.", rules=(*STEM, *G_GHOST, *HEAD)),
+    Table("GhostNet or timm", mark=r"\.ghost1\.primary_conv\.", rules=(*GHOST, *HEAD), facts=IMAGENET),
+    GhostStages("G-Ghost", mark=r"^layer\d\.cheap\.0\.", rules=(*STEM, *G_GHOST, *HEAD), facts=IMAGENET),
     Table(
         "ShuffleNet",
         mark=r"\.branch_main_1\.",
@@ -125,16 +125,18 @@ TABLES = (
         zeros=r"^head\.fc\.bias$",
         notes=(SHUFFLE_NOTE,),
     ),
-    Table("Res2Net or timm", mark=r"^base_layer\.0\.", rules=(*DLA, *HIERARCHICAL, *HEAD)),
+    Table("Res2Net or timm", mark=r"^base_layer\.0\.", rules=(*DLA, *HIERARCHICAL, *HEAD), facts=IMAGENET),
     Table(
         "SDA",
         mark=r"^stage1\.fcs\.0\.",
         not_mark=r"\.conv2_1\.",
         rules=(*STEM, *DEPTH_ATTENTION, *HIERARCHICAL, *SHORTCUT, *HEAD),
+        facts=IMAGENET,
     ),
     Table(
         "SDA",
         mark=r"\.conv2\.conv2_1\.",
         rules=(*STEM, *DEPTH_ATTENTION, *PYRAMID, *POOLED_SHORTCUT, *HEAD),
+        facts=IMAGENET,
     ),
 )

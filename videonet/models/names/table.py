@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
+# what the networks of a source were trained on, and with
+GREY = {"mean": (0.45, 0.45, 0.45), "std": (0.225, 0.225, 0.225), "bn_eps": 1e-5}
+IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+KINETICS = {"mean": (0.43216, 0.394666, 0.37645), "std": (0.22803, 0.22145, 0.216989)}
 SHIFT = re.compile(r"<(\d)([+-]\d+)>")
 
 
@@ -19,6 +24,7 @@ class Table:
         `\1` is a group and `<1+1>` is group 1, a number, plus 1.
     drop: keys of a file that hold nothing a network takes. zeros: our keys that the source has no tensor for, being 0.
     notes: (pattern, text): what a user should know about a file in which some key matches the pattern.
+    facts: what such files do not say of their networks: mean and std of the input, bn_eps.
     """
 
     source: str
@@ -28,6 +34,7 @@ class Table:
     drop: str = ""
     zeros: str = ""
     notes: tuple[tuple[str, str], ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def matches(self, keys: Iterable[str]) -> bool:
         """Whether a file with these keys may be of this source."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from videonet.models.names.table import Table
+from videonet.models.names.table import KINETICS, Table
 
 ENDS = (
     (r"^layer(\d)\.", "backbone.res<1+1>."),
@@ -42,7 +42,7 @@ FACTORED_BOTTLENECK = (
     *PLAIN,
 )
 NAME = "torchvision or VMZ"
-EPSILON = (("", "VMZ's networks have a batch norm epsilon of 1e-3, which no weight file says"),)
+VMZ = {**KINETICS, "bn_eps": 1e-3}
 
 
 class CountedBlocks(Table):
@@ -94,10 +94,14 @@ CAFFE2_PRESERVED = (
 BLOBS = r"(^lr$|^model_iter|_momentum$|_grad$)"
 
 TABLES = (
-    Table(NAME, mark=r"^stem\.3\.", not_mark=r"\.conv3\.", rules=(*ENDS, *FACTORED_STEM, *FACTORED_BASIC)),
-    Table(NAME, mark=r"^stem\.3\.", rules=(*ENDS, *FACTORED_STEM, *FACTORED_BOTTLENECK), notes=EPSILON),
-    Table(NAME, mark=r"\.conv2\.0\.2\.", rules=(*ENDS, *STEM, *PRESERVED), notes=EPSILON),
-    Table(NAME, mark=r"^stem\.1\.", not_mark=r"(^stem\.3\.|\.conv2\.0\.2\.)", rules=(*ENDS, *STEM, *PLAIN)),
-    CountedBlocks("VMZ (Caffe2)", mark=r"_middle_w$", rules=CAFFE2_PRESERVED, drop=BLOBS, notes=EPSILON),
-    CountedBlocks("VMZ (Caffe2)", mark=r"^comp_0_", rules=CAFFE2_REDUCED, drop=BLOBS, notes=EPSILON),
+    Table(
+        NAME, mark=r"^stem\.3\.", not_mark=r"\.conv3\.", rules=(*ENDS, *FACTORED_STEM, *FACTORED_BASIC), facts=KINETICS
+    ),
+    Table(NAME, mark=r"^stem\.3\.", rules=(*ENDS, *FACTORED_STEM, *FACTORED_BOTTLENECK), facts=VMZ),
+    Table(NAME, mark=r"\.conv2\.0\.2\.", rules=(*ENDS, *STEM, *PRESERVED), facts=VMZ),
+    Table(
+        NAME, mark=r"^stem\.1\.", not_mark=r"(^stem\.3\.|\.conv2\.0\.2\.)", rules=(*ENDS, *STEM, *PLAIN), facts=KINETICS
+    ),
+    CountedBlocks("VMZ (Caffe2)", mark=r"_middle_w$", rules=CAFFE2_PRESERVED, drop=BLOBS, facts=VMZ),
+    CountedBlocks("VMZ (Caffe2)", mark=r"^comp_0_", rules=CAFFE2_REDUCED, drop=BLOBS, facts=VMZ),
 )
