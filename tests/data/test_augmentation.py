@@ -1,5 +1,6 @@
 """Colour and content: one draw for all frames, repeatable from the generator, targets that match what is shown."""
 
+import pickle
 from functools import partial
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from videonet.data import augmentation
 
 CHANGES = {
+    "chain": augmentation.Chain((augmentation.lighting, partial(augmentation.colour_jitter, hue=0.1))),
     "jitter": partial(augmentation.colour_jitter, hue=0.1, grey=0.3),
     "lighting": partial(augmentation.lighting, std=0.5),
     "erase": partial(augmentation.random_erasing, chance=1.0, mode="rand"),
@@ -35,6 +37,14 @@ def test_one_draw_for_all_frames(name, still):
     assert torch.equal(CHANGES[name](still, np.random.default_rng(3)), results[3])
     assert torch.equal(still, before)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_chain_goes_in_order_and_to_workers(still):
+    steps = (partial(augmentation.random_erasing, chance=1.0), augmentation.lighting)
+    chain = pickle.loads(pickle.dumps(augmentation.Chain(steps)))
+    rng = np.random.default_rng(4)
+    expect = augmentation.lighting(steps[0](still, rng), rng)
+    assert torch.equal(chain(still, np.random.default_rng(4)), expect)
 
 
 def test_nothing_asked_nothing_changed(still):

@@ -55,6 +55,13 @@ def test_an_interrupted_run_goes_on(root, tmp_path):
     assert (tmp_path / "small/b/two.mkv.mp4").is_file()
 
 
+def test_copies_inside_the_folder_are_not_copied_again(root):
+    (root / "b/broken.mp4").unlink()
+    for made, there in ((2, 0), (0, 2)):
+        report = resize(root, root / "small", size=32)
+        assert (report["made"], report["there"]) == (made, there)
+
+
 def test_a_list_gives_a_list(root, tmp_path):
     resize(root / "train.csv", tmp_path / "small", size=200)
     copies = read_list(tmp_path / "small/train.csv", training=True)

@@ -7,6 +7,8 @@ from it without touching the global generator.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,6 +19,18 @@ from torchvision.transforms.v2 import functional
 # Principal components of ImageNet's RGB values (AlexNet, section 4.1), as PySlowFast uses them.
 PCA_VALUES = (0.225, 0.224, 0.229)
 PCA_VECTORS = ((-0.5675, 0.7192, 0.4009), (-0.5808, -0.0045, -0.8140), (-0.5836, -0.6948, 0.4203))
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Augmentations (frames, rng) -> frames, one after the other; what `TrainClips` takes as its `augment`."""
+
+    steps: tuple[Callable[[torch.Tensor, np.random.Generator], torch.Tensor], ...]
+
+    def __call__(self, frames: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+        for step in self.steps:
+            frames = step(frames, rng)
+        return frames
 
 
 def colour_jitter(

@@ -20,6 +20,7 @@ from tqdm import tqdm
 from videonet.data.kinetics import ListError, read_list
 from videonet.data.lists import find_videos
 from videonet.data.processes import CRASHED, in_processes
+from videonet.data.records import Records
 from videonet.data.transforms import short_side
 from videonet.data.video import Video, VideoError
 from videonet.data.window import Window
@@ -48,35 +49,36 @@ def resize(
     classes.txt. Returns made, there (already) and failed (path and reason; the list of the copies leaves them out).
     """
     source, out = Path(source), Path(out)
-    if source.is_dir():
-        root, names = source, find_videos(source)
-    else:
-        records = read_list(source, prefix=prefix, separator=separator)
-        paths = [os.path.abspath(record.path) for record in records]
-        root = Path(os.path.commonpath([os.path.dirname(path) for path in paths]))
-        names = [os.path.relpath(path, root) for path in paths]
-    if not names:
+    records = None if source.is_dir() else read_list(source, prefix=prefix, separator=separator)
+    root, names = (source, find_videos(source)) if records is None else _listed(records)
+    inside = os.path.relpath(out, root) + os.sep
+    copies = _copies([name for name in names if not name.startswith(inside)])
+    if not copies:
         raise ListError(f"{source}: no videos in it")
-    copies = _copies(names)
-    if (out.resolve() / next(iter(copies.values()))) == (root.resolve() / next(iter(copies))):
+    if os.path.realpath(out) == os.path.realpath(root):
         raise ValueError(f"{out}: the copies would overwrite the videos; choose another folder")
     todo = {name: (str(root / name), str(out / copy)) for name, copy in copies.items() if not (out / copy).is_file()}
     failed = []
     bar = tqdm(total=len(todo), desc=f"resize to {out}", unit="video", disable=None)
     for name, problem in in_processes(partial(_copy, size, gop, crf, fast_decode), todo, workers):
-        if problem:
-            failed.append({"path": str(root / name), "reason": problem})
-        elif problem is CRASHED:
-            failed.append({"path": str(root / name), "reason": "crashes the decoder"})
+        if problem or problem is CRASHED:
+            failed.append({"path": str(root / name), "reason": problem or "crashes the decoder"})
         bar.update()
     bar.close()
-    if not source.is_dir():
-        good = [row for row, name in enumerate(names) if (out / copies[name]).is_file()]
-        rows = [f"{copies[names[row]]} {records[row].label}\n" for row in good]
-        (out / f"{source.stem}.csv").write_text("".join(rows), encoding="utf-8", errors="surrogateescape")
+    if records is not None:
+        made = [(copies[name], label) for name, label in zip(names, records.labels.tolist())]
+        rows = [f"{copy} {label}\n" for copy, label in made if (out / copy).is_file()]
+        (out / source.name).write_text("".join(rows), encoding="utf-8", errors="surrogateescape")
         if records.classes:
             (out / "classes.txt").write_text("\n".join(records.classes) + "\n", encoding="utf-8")
     return {"made": len(todo) - len(failed), "there": len(copies) - len(todo), "failed": failed}
+
+
+def _listed(records: Records) -> tuple[Path, list[str]]:
+    """The folder that listed videos share, and their names in it."""
+    paths = [os.path.abspath(record.path) for record in records]
+    root = os.path.commonpath([os.path.dirname(path) for path in paths])
+    return Path(root), [os.path.relpath(path, root) for path in paths]
 
 
 def _copies(names: Sequence[str]) -> dict[str, str]:
