@@ -126,6 +126,19 @@ def statistics(folder: Path) -> dict:
     return model.state_dict()
 
 
+def evaluated(folder: Path) -> list[torch.Tensor]:
+    """The statistics of the norm that an evaluation sees, of the weights and of their moving average."""
+    seen = []
+
+    def evaluate(model: nn.Module) -> dict[str, float]:
+        seen.append(model[1].running_var.clone())
+        return {}
+
+    for ema in (True, False):
+        runs.run(runs.state_of(runs.network(), ema=ema), None, batches=shares(0), evaluate=evaluate)
+    return seen
+
+
 def silent(folder: Path) -> list[bool]:
     """Whether a backward pass sends gradients: in a silent context, in the last one."""
     network = parallel.wrap(runs.network())
@@ -138,5 +151,5 @@ def silent(folder: Path) -> list[bool]:
 
 def everything(folder: Path) -> dict:
     """All of the above, in one start of the processes."""
-    parts = (equal_to_one, boxes_equal_to_one, resumed, stopped, failed, statistics, silent)
+    parts = (equal_to_one, boxes_equal_to_one, resumed, stopped, failed, statistics, evaluated, silent)
     return {part.__name__: part(folder) for part in parts}

@@ -45,7 +45,7 @@ def state_of(model: nn.Module, *, ema: bool = True, name: str = "sgd") -> State:
 
 
 def run(state: State, folder: Path | None, *, steps: int = STEPS, batches=None, save: int = 3, **options) -> bool:
-    """Train to the end; a cosine over `STEPS` steps of four an epoch, a line for every step."""
+    """Train to the end; a cosine over `STEPS` steps, four an epoch; a line for every step, evaluations at 5 and 10."""
     even = schedule.Even(schedule.cosine(base_lr=0.2, epochs=STEPS / 4, warmup_epochs=0.5), 4, steps / 4)
     return train(
         state,
@@ -54,6 +54,6 @@ def run(state: State, folder: Path | None, *, steps: int = STEPS, batches=None, 
         **{"prepare": prepare, **options},
         schedule=even,
         log=Log(folder, tensorboard=False),
-        every=Every(log=1, save=save),
-        checkpoints=None if folder is None else Checkpoints(folder / "checkpoints"),
+        every=Every(log=1, save=save, evaluate=5),
+        checkpoints=None if folder is None else Checkpoints(folder / "checkpoints", watch="top1"),
     )

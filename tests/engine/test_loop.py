@@ -13,8 +13,8 @@ from torch import nn
 
 from tests.engine import runs
 from videonet.engine import optim
-from videonet.engine.checkpoint import CheckpointError, Checkpoints, read
-from videonet.engine.loop import gradients
+from videonet.engine.checkpoint import CheckpointError, Checkpoints, read, weights
+from videonet.engine.loop import gradients, update
 from videonet.engine.precision import grad_scaler
 from videonet.engine.task import ActionDetection, Classification
 from videonet.engine.watch import Diverged, Watch
@@ -110,12 +110,33 @@ def test_sigterm_saves_and_stops_and_the_run_resumes_bit_identically(tmp_path, u
 
 
 def test_an_evaluation_that_draws_numbers_does_not_change_the_run(tmp_path, uninterrupted):
+    seen = []
+
     def evaluate(model):
         model.eval()
-        return {"top1": float(torch.rand(1))}
+        seen.append(float(torch.rand(1)))
+        return {"top1": 50.0}
 
-    runs.run(runs.state_of(runs.network()), tmp_path, evaluate=evaluate)
+    runs.run(runs.state_of(runs.network(), ema=False), tmp_path, evaluate=evaluate)
+    assert len(seen) == 3
     assert _same(_final(tmp_path)["model"], _final(uninterrupted)["model"])
+
+
+def test_what_was_evaluated_is_saved_so_that_the_best_is_exact(tmp_path):
+    values = {5: 60.0, 10: 80.0, 12: 70.0}
+    state = runs.state_of(runs.network())
+    evaluated = {}
+
+    def evaluate(model):
+        evaluated[state.step] = {key: value.clone() for key, value in model.state_dict().items()}
+        return {"top1": values[state.step]}
+
+    runs.run(state, tmp_path, evaluate=evaluate, save=0)
+    best = read(tmp_path / "checkpoints" / "best")
+    assert (best["step"], best["metric"]) == (10, {"top1": 80.0})
+    assert _same(weights(best), evaluated[10])
+    vals = [line for line in _lines(tmp_path) if line["split"] == "val"]
+    assert vals == [{"split": "val", "step": n, "epoch": n / 4, "top1": value} for n, value in values.items()]
 
 
 def test_a_finished_run_has_nothing_to_do(tmp_path, uninterrupted):
@@ -210,6 +231,25 @@ def test_an_explosion_of_the_loss_stops(tmp_path):
     state = runs.state_of(nn.Linear(8, 3), ema=False)
     with pytest.raises(Diverged, match=r"exploded to .* from about .* at step 8"):
         runs.run(state, None, batches=batches(), watch=Watch(explosion=20))
+
+
+@pytest.mark.parametrize(
+    ("clip", "measure", "known"),
+    [
+        (None, False, False),
+        (None, True, True),
+        (optim.clipping(norm=1e-3), False, True),
+        (optim.clipping(norm=1e-3), True, True),
+        (optim.clipping(value=1e-3), False, False),
+        (optim.clipping(value=1e-3), True, True),
+    ],
+)
+def test_the_gradient_norm_is_that_before_clipping_where_it_is_known(clip, measure, known):
+    state = runs.state_of(nn.Linear(8, 3), ema=False)
+    _grads(state.model, runs.batch_of(0), Classification(), 1)
+    expected = optim.gradient_norm(state.model.parameters())
+    norm = update(state, 0.1, clip, measure=measure)
+    assert norm == pytest.approx(expected) if known else norm is None
 
 
 def test_gradients_are_clipped():

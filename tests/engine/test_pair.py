@@ -66,6 +66,11 @@ def test_precise_statistics_count_every_row_once(found):
         torch.testing.assert_close(state["1.running_var"], model[1].running_var)
 
 
+def test_an_evaluation_sees_the_same_statistics_on_both_processes(found):
+    first, second = found["evaluated"]
+    assert len(first) == 6 and all(map(torch.equal, first, second))
+
+
 def test_gradients_are_sent_once_a_step(found):
     assert found["silent"] == [[False, True], [False, True]]
 
