@@ -1,4 +1,4 @@
-"""Installation of videonet. Lower bounds are the oldest releases that have what the code calls; there is no upper pin."""
+"""Installation of videonet. Lower bounds are the oldest releases with what the code calls; there is no upper pin."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 setup(
     name="videonet",
     version="0.1.0",
-    description="Video recognition from image building blocks: SlowFast, X3D, CSN, Slow, I3D, C2D and their image backbones",
+    description="Video recognition from image blocks: SlowFast, X3D, CSN, Slow, I3D, C2D and image backbones",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",

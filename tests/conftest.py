@@ -1,4 +1,4 @@
-"""Settings and fixtures of the whole suite: one thread (small nets are slower on two), and the optional reference data."""
+"""Settings and fixtures of the whole suite: one thread (small nets are slower on two), optional reference data."""
 
 from pathlib import Path
 

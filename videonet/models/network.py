@@ -42,7 +42,7 @@ class Network(nn.Module):
         return last if isinstance(last, list) else [last]
 
     def forward(self, clip: torch.Tensor, boxes: torch.Tensor | None = None) -> torch.Tensor:
-        """(B, 3, [T,] H, W) -> logits (B, classes); with boxes (N, 5) [item, x1, y1, x2, y2] in pixels, (N, classes)."""
+        """(B, 3, [T,] H, W) -> logits (B, classes), or (N, classes) of boxes (N, 5) [item, corners in pixels]."""
         pathways = self.pathways(clip)
         return self.head(pathways) if boxes is None else self.head(pathways, boxes)
 
