@@ -1,5 +1,6 @@
 """Videos without files: each frame shows its number, rows and columns, so that a mistake in time or place is seen."""
 
+import os
 import time
 
 import numpy as np
@@ -17,7 +18,8 @@ class PaintedVideo:
     reads: list[int] = []
     fps = 30.0
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str | os.PathLike) -> None:
+        path = os.fspath(path)
         type(self).opened.append(path)
         name, frames, size = path.rsplit("/", 1)[-1].split("-")
         for fault in ("missing", "empty", "no video stream"):

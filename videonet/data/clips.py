@@ -6,7 +6,7 @@ An item depends on its key only: a row, or a `Draw` of a row in an epoch. Parts 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -16,11 +16,12 @@ import torch
 from torch.utils.data import Dataset
 
 from videonet.data import sampling, transforms
-from videonet.data.records import Records
+from videonet.data.records import Record, Records
 from videonet.data.sampling import ShortVideo
 from videonet.data.video import Video, VideoError
 
 MIDDLE = partial(sampling.clip_views, views=1, spans="to_end")
+LONG = 1_000_000  # frames of a video that no clip is too long for
 ATTEMPTS = 10  # how many videos in a row may fail before a training item is given up
 
 
@@ -54,7 +55,8 @@ class TrainClips(Dataset):
 
     sample: a training rule; crop: (rng, height, width, size) -> Window; flip: chance of a mirrored clip (the mirroring
     itself happens in `transforms.prepare`); augment: (frames, rng) -> frames; repeats: clips from each decode
-    (arXiv 1901.09335), so an item is a list of that many.
+    (arXiv 1901.09335), so an item is a list of that many. label: (record, video, indices) -> the label of a clip of
+    these frames, where it is not the row's; mirrored (classes,): which class each becomes in a mirrored clip.
     Item: clip uint8 (T, H, W, 3), flip bool, label, index (the row that is shown), skipped [Missing].
     """
 
@@ -70,11 +72,14 @@ class TrainClips(Dataset):
         repeats: int = 1,
         seed: int = 0,
         open_video: Callable = Video,
+        label: Callable | None = None,
+        mirrored: np.ndarray | None = None,
     ) -> None:
         if repeats < 1 or not 0 <= flip <= 1:
             raise ValueError(f"repeats must be at least 1 and flip a chance from 0 to 1, got {repeats} and {flip}")
         self.records, self.shape, self.sample, self.crop, self.flip = records, shape, sample, crop, flip
         self.augment, self.repeats, self.seed, self.open_video = augment, repeats, seed, open_video
+        self.label, self.mirrored = label, mirrored
 
     def __len__(self) -> int:
         return len(self.records)
@@ -87,32 +92,86 @@ class TrainClips(Dataset):
             index = int(rng.integers(len(self))) if attempt else draw.index
             record = self.records[index]
             try:
-                items = self._clips(record.path, rng, draw.shape or self.shape)
+                with self.open_video(record) as video:
+                    items = self.draw(record, video, rng, draw.shape or self.shape)
             except (VideoError, ShortVideo) as error:
                 skipped.append(Missing(index, record.path, error.reason))
                 continue
             for item in items:
-                item.update(label=record.label, index=index, skipped=[])
+                item.update(index=index, skipped=[])
             items[0]["skipped"] = skipped
             return items[0] if self.repeats == 1 else items
         causes = "; ".join(f"{bad.path}: {bad.reason}" for bad in skipped[:5])
         raise ValueError(f"{self.records.source}: {ATTEMPTS} videos in a row could not be read, the first: {causes}")
 
-    def _clips(self, path: str, rng: np.random.Generator, shape: ClipShape) -> list[dict]:
-        with self.open_video(path) as video:
-            indices, windows = [], []
-            for _ in range(self.repeats):
-                indices.append(self.sample(rng, video.num_frames, video.fps, shape.frames, shape.rate))
-                windows.append(self.crop(rng, video.height, video.width, shape.size))
-            clips = video.read_many(list(zip(indices, windows)))
+    def draw(self, record: Record, video: Video, rng: np.random.Generator, shape: ClipShape) -> list[dict]:
+        """The random clips of an open video, with their labels."""
+        indices, windows = [], []
+        for _ in range(self.repeats):
+            indices.append(self.sample(rng, video.num_frames, video.fps, shape.frames, shape.rate))
+            windows.append(self.crop(rng, video.height, video.width, shape.size))
+        clips = video.read_many(list(zip(indices, windows)))
+        labels = [self.label(record, video, shown) if self.label else record.label for shown in indices]
         flips = [bool(rng.uniform() < self.flip) for _ in clips]
         if self.augment is not None:
             clips = [self.augment(clip, rng) for clip in clips]
-        return [{"clip": clip, "flip": flip} for clip, flip in zip(clips, flips)]
+        if self.mirrored is not None:
+            labels = [int(self.mirrored[label]) if flip else label for label, flip in zip(labels, flips)]
+        return [{"clip": clip, "flip": flip, "label": label} for clip, flip, label in zip(clips, flips, labels)]
 
 
-class ValClips(Dataset):
-    """One fixed clip of each video: the middle one, its centre crop. What cannot be read is missing, never replaced.
+class FixedClips(Dataset):
+    """What is evaluated: each row once, without chance. What cannot be read is missing, never replaced.
+
+    `read` says what is taken from an open video. items: how many things get a score: rows, unless a subclass says
+    otherwise; views: how many views are joined for each. An item of the dataset has index and damaged (Missing or
+    None), or is missing (Missing).
+    """
+
+    views = 1
+
+    def __init__(self, records: Records, shape: ClipShape, open_video: Callable = Video) -> None:
+        self.records, self.shape, self.open_video = records, shape, open_video
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, key: int | Draw) -> dict:
+        index = key.index if isinstance(key, Draw) else key
+        record = self.records[index]
+        try:
+            with self.open_video(record) as video:
+                item = self.show(record, video)
+                repeated = video.missing
+        except (VideoError, ShortVideo) as error:
+            return {"missing": Missing(index, record.path, error.reason)}
+        damaged = Missing(index, record.path, f"{repeated} frames repeated, the file is damaged") if repeated else None
+        return {**item, "index": index, "damaged": damaged}
+
+    def show(self, record: Record, video: Video) -> dict:
+        """What an item has of a row and its open video."""
+        return {**self.read(video), "label": record.label}
+
+    @property
+    def items(self) -> int:
+        """How many items get a score."""
+        return len(self)
+
+    def items_of(self, row: int) -> Sequence[int]:
+        """The items that a row has, all missing where it is."""
+        return (row,)
+
+    def name(self, item: int) -> str:
+        """What an item is called in the results."""
+        return self.records[item].path
+
+    def batches(self, loaded: Iterable[Mapping], chunk: int, device: torch.device | str) -> Iterator[Mapping]:
+        """The batches that a network takes, with the number of each item (and view), from those of a loader."""
+        yield from loaded
+
+
+class ValClips(FixedClips):
+    """One fixed clip of each video: the middle one, its centre crop.
 
     sample: a test rule, of which the first view is taken; scale: the short side that the centre is cropped from (0: the
     size). Item: clip uint8 (T, H, W, 3), flip False, label, index, damaged (Missing or None); or missing (Missing).
@@ -127,14 +186,8 @@ class ValClips(Dataset):
         scale: int = 0,
         open_video: Callable = Video,
     ) -> None:
-        self.records, self.shape, self.sample = records, shape, sample
-        self.scale, self.open_video = scale, open_video
-
-    def __len__(self) -> int:
-        return len(self.records)
-
-    def __getitem__(self, key: int | Draw) -> dict:
-        return _fixed_item(self, key)
+        super().__init__(records, shape, open_video)
+        self.sample, self.scale = sample, scale
 
     def read(self, video: Video) -> dict:
         """The clip of an open video, and that it is not mirrored."""
@@ -143,11 +196,11 @@ class ValClips(Dataset):
         return {"clip": video.read(indices, window), "flip": False}
 
 
-class ViewClips(Dataset):
+class ViewClips(FixedClips):
     """All test views of each video from one decode: the frames that any view needs, and which ones each view shows.
 
     sample: a test rule; crops: spatial crops (`transforms.crop_offsets`) at a short side of `scale` (0: the size).
-    Item: frames uint8 (U, H, W, 3), positions int64 (views, T) into them, offsets int64 (crops, 2), size, label, index,
+    Item: frames uint8 (U, H, W, 3), positions int64 (clips, T) into them, offsets int64 (crops, 2), size, label, index,
     damaged (Missing or None); or missing (Missing). View v is clip v // crops, crop v % crops: see `view_clips`.
     """
 
@@ -162,14 +215,13 @@ class ViewClips(Dataset):
         open_video: Callable = Video,
     ) -> None:
         transforms.crop_offsets(scale or shape.size, scale or shape.size, shape.size, crops)
-        self.records, self.shape, self.sample, self.crops = records, shape, sample, crops
-        self.scale, self.open_video = scale or shape.size, open_video
+        super().__init__(records, shape, open_video)
+        self.sample, self.crops, self.scale = sample, crops, scale or shape.size
 
-    def __len__(self) -> int:
-        return len(self.records)
-
-    def __getitem__(self, key: int | Draw) -> dict:
-        return _fixed_item(self, key)
+    @property
+    def views(self) -> int:
+        """Clips, as the rule makes them of any long video, times crops."""
+        return len(self.sample(LONG, 30.0, self.shape.frames, self.shape.rate)) * self.crops
 
     def read(self, video: Video) -> dict:
         """Frames, positions and offsets of an open video."""
@@ -190,19 +242,11 @@ class ViewClips(Dataset):
         """Items side by side, as their frames differ in number and size: {"items": [...]}."""
         return {"items": list(items)}
 
-
-def _fixed_item(dataset: ValClips | ViewClips, key: int | Draw) -> dict:
-    """The item of one row, or why it is missing."""
-    index = key.index if isinstance(key, Draw) else key
-    record = dataset.records[index]
-    try:
-        with dataset.open_video(record.path) as video:
-            item = dataset.read(video)
-            repeated = video.missing
-    except (VideoError, ShortVideo) as error:
-        return {"missing": Missing(index, record.path, error.reason)}
-    damaged = Missing(index, record.path, f"{repeated} frames repeated, the file is damaged") if repeated else None
-    return {**item, "label": record.label, "index": index, "damaged": damaged}
+    def batches(self, loaded: Iterable[Mapping], chunk: int, device: torch.device | str) -> Iterator[dict]:
+        """The views of one video after another, `chunk` at a time, with their labels."""
+        for batch in loaded:
+            for part in view_batches(batch["items"], chunk, device):
+                yield {**part, "label": self.records.labels[part["index"]]}
 
 
 def view_clips(item: Mapping, chunk: int, device: torch.device | str = "cpu") -> Iterator[torch.Tensor]:

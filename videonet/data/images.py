@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from PIL import Image as Pillow
 
-from videonet.data.clips import TrainClips, ValClips, ViewClips
+from videonet.data.clips import ClipShape, TrainClips, ValClips, ViewClips
 from videonet.data.decoders.error import VideoError
 from videonet.data.packed import packed_pixels
+from videonet.data.records import Record
 from videonet.data.transforms import apply_window, whole
 from videonet.data.video import Video
 from videonet.data.window import Window
@@ -27,8 +28,8 @@ class Image:
     fps = 30.0
     missing = 0
 
-    def __init__(self, path: str, *, pad: int = 0) -> None:
-        pixels = torch.from_numpy(_pixels(path))
+    def __init__(self, path: str | os.PathLike, *, pad: int = 0) -> None:
+        pixels = torch.from_numpy(_pixels(os.fspath(path)))
         self._frame = torch.nn.functional.pad(pixels, (0, 0, pad, pad, pad, pad))[None] if pad else pixels[None]
         self.height, self.width = self._frame.shape[1:3]
 
@@ -71,8 +72,9 @@ def _pixels(path: str) -> np.ndarray:
 class TrainImages(TrainClips):
     """Random crops of images: `TrainClips` with clip uint8 (H, W, 3)."""
 
-    def _clips(self, path: str, rng: np.random.Generator, shape: object) -> list[dict]:
-        return [{**item, "clip": item["clip"][0]} for item in super()._clips(path, rng, shape)]
+    def draw(self, record: Record, video: Image, rng: np.random.Generator, shape: ClipShape) -> list[dict]:
+        """The random crops of an open image."""
+        return [{**item, "clip": item["clip"][0]} for item in super().draw(record, video, rng, shape)]
 
 
 class ValImages(ValClips):

@@ -14,11 +14,17 @@ import torch
 
 @dataclass(frozen=True)
 class Record:
-    """One row: where the video is, its label (an int, or a float32 row of 0 and 1 per class), its line in the list."""
+    """One row: where the video is, its label (an int, or a float32 row of 0 and 1 per class), its line in the list, its
+    row in the records. It can be opened as its path can.
+    """
 
     path: str
     label: int | np.ndarray
     line: int
+    row: int = -1
+
+    def __fspath__(self) -> str:
+        return self.path
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,7 @@ class Records:
             raise IndexError(f"{self.source or 'records'}: row {index} of {len(self)}")
         index = int(index) % len(self)
         label = self.labels[index].numpy() if self.labels.dim() == 2 else int(self.labels[index])
-        return Record(os.path.join(self.root, self.path(index)), label, int(self.lines[index]))
+        return Record(os.path.join(self.root, self.path(index)), label, int(self.lines[index]), index)
 
     def __iter__(self) -> Iterator[Record]:
         return (self[index] for index in range(len(self)))

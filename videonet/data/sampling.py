@@ -11,6 +11,10 @@ generator handed in. All rules of a kind are called alike, so that any fits any 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
 import numpy as np
 import torch
 
@@ -188,3 +192,34 @@ def multigrid_rate(rng: np.random.Generator, rate: int, longest: int = 0) -> int
             f"the longest sampling rate {longest} is below the rate {rate}; set it to 0 or to at least {rate}"
         )
     return int(rng.integers(rate, longest, endpoint=True)) if longest else rate
+
+
+class Rules(NamedTuple):
+    """How a dataset takes clips: one at random; the middle one, as (1, frames); and, called with `views`, the test's."""
+
+    train: Callable
+    val: Callable
+    test: Callable
+
+
+KINDS = {
+    "clip": (random_clip, clip_views),
+    "strided": (random_strided, strided_views),
+    "segments": (random_segments, segment_views),
+}
+
+
+def rules(kind: str, *, target_fps: float = 30.0, short: str = "repeat_last", spans: str = "published") -> Rules:
+    """The rules of a kind: "clip" (Kinetics), "strided" (Charades) or "segments" (Something-Something).
+
+    target_fps, spans: of "clip"; the others count the frames of the video, and their views reach its end.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"clips are sampled as {', '.join(KINDS)}, not {kind!r}")
+    train, test = KINDS[kind]
+    if kind != "clip":
+        return Rules(partial(train, short=short), partial(test, views=1, short=short), partial(test, short=short))
+    time = {"target_fps": target_fps, "short": short}
+    return Rules(
+        partial(train, **time), partial(test, views=1, spans="to_end", **time), partial(test, spans=spans, **time)
+    )
