@@ -150,15 +150,28 @@ def open_trained(
     content = read_weights(path)
     names = read_names(classes) if classes else tuple(content.get("classes", ()))
     cfg = config_of(path, content, name, file, len(names), overrides)
-    model = build.build_model(cfg, count_classes(state_of(content)) or len(names))
-    report = load_weights(model, path)
-    if name and report.source in published.SOURCES and build.VARIANTS[cfg.MODEL.NAME].dims == 3:
-        cfg = config_of(path, content, name, file, len(names), overrides, report.source)
+    model, report = load(path, cfg, count_classes(state_of(content)) or len(names))
+    if name:
+        known = published.source_settings(report.facts)
+        cfg = config_of(path, content, name, file, len(names), overrides, known)
+        if known.get("BN.EPS", cfg.BN.EPS) not in epsilons(model):
+            model, report = load(path, cfg, len(names))
     count = count_classes(model.state_dict())
     if names and count and count != len(names):
         raise ValueError(f"{classes or path}: {len(names)} class names, but the weights have {count} classes")
     place = distributed.device(device or cfg.DEVICE)
     return Trained(Path(path), cfg, model.eval().to(place), names, place, report)
+
+
+def load(path: str | Path, cfg: CfgNode, num_classes: int) -> tuple[Network, Report]:
+    """The network of a config with the weights of a file, and what became of them."""
+    model = build.build_model(cfg, num_classes)
+    return model, load_weights(model, path)
+
+
+def epsilons(model: torch.nn.Module) -> set[float]:
+    """The epsilons of the batch norms."""
+    return {m.eps for m in model.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)}
 
 
 def open_fresh(*, name: str = "", file: str = "", overrides: Sequence[Any] = (), device: str = "") -> Trained:
@@ -184,9 +197,12 @@ def config_of(
     file: str,
     num_classes: int,
     overrides: Sequence[Any],
-    source: str = "",
+    known: Mapping[str, Any] | None = None,
 ) -> CfgNode:
-    """The config of a checkpoint: of `file` if given, its own, or how the network `name` was published to be fed."""
+    """The config of a checkpoint: of `file` if given, its own, or how the network `name` was published to be fed.
+
+    known: dotted settings that hold for the source of the weights, over the published ones.
+    """
     if file:
         return build.load_config(file, overrides)
     if "config" in content:
@@ -195,7 +211,8 @@ def config_of(
         settings = read_yaml(content["config"], f"{path} (its config)")
     elif name:
         settings = Source()
-        for key, value in published.settings(name, build.find_network(name), num_classes, source).items():
+        fed = published.settings(name, build.find_network(name), num_classes)
+        for key, value in {**fed, **(known or {})}.items():
             settings.put(key, value, f"network {name}")
     else:
         raise ValueError(

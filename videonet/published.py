@@ -8,21 +8,8 @@ from typing import Any
 
 from videonet.models.network import Variant
 
-Pixels = tuple[tuple[float, ...], tuple[float, ...]]  # mean and std of red, green and blue in 0..1
-
-HALF: Pixels = ((0.45, 0.45, 0.45), (0.225, 0.225, 0.225))
-IMAGENET: Pixels = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-KINETICS: Pixels = ((0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989))
-
-# source of a weight file, as its report names it -> what its frames were normalised with
-SOURCES: Mapping[str, Pixels] = {
-    "PySlowFast": HALF,
-    "pytorchvideo": HALF,
-    "Caffe2": HALF,
-    "torchvision or VMZ": KINETICS,
-    "VMZ (Caffe2)": KINETICS,
-    "mmaction2": IMAGENET,
-}
+HALF = ((0.45, 0.45, 0.45), (0.225, 0.225, 0.225))  # mean and std of red, green and blue in 0..1
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 # names of which the pattern holds -> frames from one to the next at 30 frames a second, side of the test crop
 FEEDING: tuple[tuple[str, int, int], ...] = (
@@ -37,15 +24,15 @@ FEEDING: tuple[tuple[str, int, int], ...] = (
 )
 
 
-def settings(name: str, variant: Variant, num_classes: int = 0, source: str = "") -> dict[str, Any]:
-    """Config keys (dotted) of a named network: what it is, and the clips and crops that it was published with.
+def settings(name: str, variant: Variant, num_classes: int = 0) -> dict[str, Any]:
+    """Config keys (dotted) of a named network: what it is, and the clips, crops and pixels that it was published with.
 
-    num_classes: 0 for the published number. source: of its weights, where it is known; it says the normalisation.
+    num_classes: 0 for the published number.
     """
     video = variant.dims == 3
     frames, train_crop = variant.input[1] if video else 1, variant.input[-1]
     rate, crop = feeding(name, frames) if video else (1, train_crop)
-    mean, std = SOURCES.get(source, HALF) if video else IMAGENET
+    mean, std = HALF if video else IMAGENET
     return {
         "MODEL.NAME": name,
         "MODEL.NUM_CLASSES": num_classes or variant.num_classes,
@@ -56,6 +43,12 @@ def settings(name: str, variant: Variant, num_classes: int = 0, source: str = ""
         "DATA.MEAN": list(mean),
         "DATA.STD": list(std),
     }
+
+
+def source_settings(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Config keys of what a weight file's source is known for (`Report.facts`): normalisation, epsilon of the norms."""
+    keys = {"mean": "DATA.MEAN", "std": "DATA.STD", "bn_eps": "BN.EPS"}
+    return {key: list(facts[name]) if name != "bn_eps" else facts[name] for name, key in keys.items() if name in facts}
 
 
 def feeding(name: str, frames: int) -> tuple[int, int]:

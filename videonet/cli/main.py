@@ -17,6 +17,7 @@ VERBS = {
     "features": ("features", "features of a layer, a row for each window of a video"),
     "cam": ("cam", "Grad-CAM over a video: where the network looks for a class"),
     "export": ("export", "a network as a torch.export or ONNX program, checked against the original"),
+    "convert": ("convert", "weights or configs of another source as videonet's, with a report"),
     "report": ("report", "predictions.csv as a table a class and a confusion picture; diff of two results"),
     "data": ("data", "make, check and look at data"),
     "cfg": ("cfg", "what config keys there are and what a config means"),

@@ -10,14 +10,22 @@ if TYPE_CHECKING:
 
 
 def add_trained(parser: argparse.ArgumentParser, required: bool = True) -> None:
-    """--checkpoint F, what it needs if it is another source's, and how it is run."""
-    group = parser.add_argument_group("the network")
+    """--checkpoint F, what it needs if it is another source's, and where it runs."""
+    group = add_network(parser)
     group.add_argument("--checkpoint", required=required, metavar="F", help="weights: a videonet checkpoint or another")
+    group.add_argument("--device", default="", help="auto, cpu, cuda or mps; default: as the config says")
+
+
+def add_network(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Which network the weights of another source are of, and the names of their classes."""
+    group = parser.add_argument_group("the network")
     group.add_argument("--model", default="", metavar="NAME", help="the network of weights that are not videonet's")
     group.add_argument("--cfg", default="", metavar="FILE", help="a config in place of a name or of the checkpoint's")
-    group.add_argument("--classes", default="", metavar="FILE", help="class names, one a line, if F has none")
-    group.add_argument("--device", default="", help="auto, cpu, cuda or mps; default: as the config says")
+    group.add_argument(
+        "--classes", default="", metavar="FILE", help="class names, one a line, if the weights have none"
+    )
     group.add_argument("--opts", nargs="+", default=[], metavar="KEY VALUE", help="override keys of the config")
+    return group
 
 
 def open_from(args: argparse.Namespace) -> Trained:
