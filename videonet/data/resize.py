@@ -66,7 +66,7 @@ def resize(
         bar.update()
     bar.close()
     if records is not None:
-        made = [(copies[name], label) for name, label in zip(names, records.labels.tolist())]
+        made = [(copies[name], label) for name, label in zip(names, records.labels.tolist()) if name in copies]
         rows = [f"{copy} {label}\n" for copy, label in made if (out / copy).is_file()]
         (out / source.name).write_text("".join(rows), encoding="utf-8", errors="surrogateescape")
         if records.classes:
