@@ -195,7 +195,7 @@ def multigrid_rate(rng: np.random.Generator, rate: int, longest: int = 0) -> int
 
 
 class Rules(NamedTuple):
-    """How a dataset takes clips: one at random; the middle one, as (1, frames); and, called with `views`, the test's."""
+    """How a dataset takes clips: one at random; the middle one, as (1, frames); the test's, called with `views`."""
 
     train: Callable
     val: Callable
