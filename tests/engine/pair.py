@@ -15,6 +15,7 @@ from videonet.engine.loop import gradients
 from videonet.engine.precise_bn import update_statistics
 from videonet.engine.precision import grad_scaler
 from videonet.engine.task import ActionDetection
+from videonet.layers.norm import convert_norms
 
 
 class BoxModel(nn.Module):
@@ -62,6 +63,20 @@ def frozen_network() -> nn.Module:
     model = runs.network(dropout=0)
     optim.freeze(model, ["1"])
     return model
+
+
+def training_network() -> nn.Module:
+    """A net without dropout whose batch norm trains."""
+    return runs.network(dropout=0)
+
+
+def equal_to_one_with_sync(folder: Path) -> dict:
+    """A run on shares with statistics over both processes: its final state."""
+    model = training_network()
+    convert_norms(model, "sync")
+    state = runs.state_of(model)
+    runs.run(state, folder / "sync", batches=shares(0), clip=optim.clipping(norm=0.5))
+    return state.state_dict()
 
 
 def equal_to_one(folder: Path) -> dict:
@@ -151,5 +166,15 @@ def silent(folder: Path) -> list[bool]:
 
 def everything(folder: Path) -> dict:
     """All of the above, in one start of the processes."""
-    parts = (equal_to_one, boxes_equal_to_one, resumed, stopped, failed, statistics, evaluated, silent)
+    parts = (
+        equal_to_one,
+        equal_to_one_with_sync,
+        boxes_equal_to_one,
+        resumed,
+        stopped,
+        failed,
+        statistics,
+        evaluated,
+        silent,
+    )
     return {part.__name__: part(folder) for part in parts}

@@ -19,10 +19,14 @@ def found(tmp_path_factory) -> dict[str, list]:
     return {name: [rank[name] for rank in ranks] for name in ranks[0]}
 
 
-def test_two_processes_train_to_the_weights_of_one_with_the_joined_batch(found):
-    alone = runs.state_of(pair.frozen_network())
+@pytest.mark.parametrize(
+    "norms", [(pair.frozen_network, "equal_to_one"), (pair.training_network, "equal_to_one_with_sync")]
+)
+def test_two_processes_train_to_the_weights_of_one_with_the_joined_batch(found, norms):
+    network, name = norms
+    alone = runs.state_of(network())
     runs.run(alone, None, clip=optim.clipping(norm=0.5))
-    for state in found["equal_to_one"]:
+    for state in found[name]:
         assert state["step"] == alone.step
         torch.testing.assert_close(state["model"], dict(alone.model.state_dict()), rtol=1e-5, atol=1e-6)
         torch.testing.assert_close(state["ema"], dict(alone.ema.state_dict()), rtol=1e-5, atol=1e-6)
