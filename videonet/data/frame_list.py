@@ -49,10 +49,14 @@ class FrameLists:
 
     def paths(self, index: int, frames: Sequence[int] | np.ndarray | None = None) -> list[str]:
         """Image files of video `index`: all, or those of the given frame indices."""
-        block = self.blob[int(self.starts[index]) : int(self.ends[index])].numpy().tobytes()
-        paths = zlib.decompress(block).split(b"\n")
+        paths = self.listed(index)
         chosen = paths if frames is None else [paths[frame] for frame in frames]
         return [os.path.join(self.root, os.fsdecode(path)) for path in chosen]
+
+    def listed(self, index: int) -> list[bytes]:
+        """The paths of video `index` as they are listed."""
+        block = self.blob[int(self.starts[index]) : int(self.ends[index])].numpy().tobytes()
+        return zlib.decompress(block).split(b"\n")
 
     @cached_property
     def rows(self) -> dict[str, int]:
