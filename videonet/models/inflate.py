@@ -72,8 +72,8 @@ def inflate(image_state: Mapping[str, torch.Tensor], model: nn.Module, how: str 
     if not inflated and not copied:
         theirs, ours = next(iter(names), "(none)"), next(iter(model.state_dict()), "(none)")
         raise ValueError(
-            f"none of the {len(names)} image weights fits the model: they have names like {theirs}, the model like {ours}; "
-            "convert foreign weights first"
+            f"none of the {len(names)} image weights fits the model: they have names like {theirs}, "
+            f"the model like {ours}; convert foreign weights first"
         )
     unused = tuple(key for key in image_state if key not in used)
     return Inflation(tuple(inflated), tuple(copied), skipped, tuple(missing), unused)

@@ -87,23 +87,14 @@ def prelunet(
         )
     activation = find_act(act)
     nd = replace(nd, slope=0.25 if act.startswith("prelu") else 0.0)
-    stem = Stem(
-        nd,
-        pathway.width(stem_width),
-        stride=stem_stride,
-        t=pathway.stem_t,
-        t_stride=pathway.stem_t_stride,
-        pool=False,
-        act=activation,
-        bias=nd.norm_policy == "none",
-    )
+    time = {"t": pathway.stem_t, "t_stride": pathway.stem_t_stride}
+    biased = nd.norm_policy == "none"
+    stem = Stem(nd, pathway.width(stem_width), stride=stem_stride, pool=False, act=activation, bias=biased, **time)
     channels = [pathway.width(w) for w in widths]
     block = partial(PlainConv, kernel=kernel, act=activation)
     body = stages(nd, block, depths, stem.channels, channels, channels, strides=pools, pathway=pathway)
-    if kernel % 2 == 0:
-        for convs in body:
-            for conv in convs[::2]:
-                conv.padded = True
+    for conv in (conv for convs in body for conv in convs[::2]):
+        conv.padded = kernel % 2 == 0
     end = nd.max_pool(end_pool, end_pool, padding=0) if end_pool > 1 else None
     strides = list(accumulate([stem.stride, *pools], mul))[1:]
     strides[-1] *= end_pool

@@ -155,22 +155,20 @@ def se_resnet(
     rectify: in 18 and 34 layers, a ReLU before the gate, as in timm's weights (the authors released neither depth).
     shortcut, time_at, drop_path: as in `resnet`.
     """
-    choose("position", position, POSITIONS)
-    depths, gate = find_depths(depth), squeeze_excite(se_ratio)
-    slots = {"gate": gate, "shortcut": find_shortcut(shortcut), "drop_path": drop_path}
-    widths = [pathway.width(w) for w in (group_widths(groups, group_width, 4) if groups else (64, 128, 256, 512))]
-    if position != "standard":
+    depths, expansion = find_depths(depth), 1 if depth < 50 else 4
+    slots = {"gate": squeeze_excite(se_ratio), "shortcut": find_shortcut(shortcut), "drop_path": drop_path}
+    if choose("position", position, POSITIONS) != "standard":
         slots["position"] = position
+    widths = [pathway.width(w) for w in (group_widths(groups, group_width, 4) if groups else (64, 128, 256, 512))]
+    if depth < 50 and groups:
+        raise ValueError(f"depth is {depth} with {groups} groups; an SE-ResNeXt has 50 layers or more")
     if depth < 50:
-        if groups:
-            raise ValueError(f"depth is {depth} with {groups} groups; an SE-ResNeXt has 50 layers or more")
-        plain = RectifiedBasic if rectify else Basic
-        blocks, expansion = [partial(plain if position == "standard" else PlacedBasic, **slots)] * 4, 1
+        kind = PlacedBasic if "position" in slots else RectifiedBasic if rectify else Basic
+        blocks = [partial(kind, **slots)] * 4
     else:
-        kind = Bottleneck if position == "standard" else PlacedBottleneck
+        kind = PlacedBottleneck if "position" in slots else Bottleneck
         slots |= {"stride_on": stride_on, "time_at": time_at}
         blocks = [partial(kind, groups=pathway.groups(groups, w) if groups else 1, **slots) for w in widths]
-        expansion = 4
     channels = [pathway.width(64) * expansion * 2**i for i in range(4)]
     stem = Stem(nd, pathway.width(64), t=pathway.stem_t, t_stride=pathway.stem_t_stride)
     stem.pool = nd.max_pool(3, 2, padding=0, ceil=True)
