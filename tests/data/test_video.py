@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from tests.data.movies import MOVIES, X264, Movie, growing, number_of, numbers_of, painted, sequential, trimmed, turned
-from videonet.data.decoders import backends, long
+from videonet.data.decoders import backends, long, memory
 from videonet.data.decoders.decoder import Decoder
 from videonet.data.decoders.screen import Screen
 from videonet.data.decoders.source import Section, locate
@@ -195,6 +195,18 @@ def test_windows_show_what_cropping_and_scaling_whole_frames_shows(library, name
             assert clip.dtype == torch.uint8
             error = (clip.float() - apply_window(frames, window).float()).abs().mean()
             assert error < (12 if name == "ten_bit.mp4" else 5), (window, error)
+
+
+@pytest.mark.parametrize("shape", [(0, 4, 4, 3), (2, 8, 8, 3), (32, 256, 256, 3), (5, 700, 1111, 3)])
+def test_memory_for_clips_is_like_any_other(shape):
+    first, second = memory.empty(shape), memory.empty(shape)
+    assert first.shape == shape
+    assert first.dtype == torch.uint8
+    assert first.is_contiguous()
+    first.fill_(3)
+    second.fill_(5)
+    assert torch.equal(first, torch.full(shape, 3, dtype=torch.uint8))
+    assert pickle.loads(pickle.dumps(second)).shape == shape
 
 
 def test_colours_of_a_kind_that_there_is_not(tmp_path):

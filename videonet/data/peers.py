@@ -25,10 +25,30 @@ _MARGIN = 1024  # ticks before the clip that PySlowFast seeks to
 _SLOW = 4  # every fourth frame goes to the slow pathway
 
 
+def together(requests: Sequence[Request]) -> list[Request]:
+    """Requests whose windows have one scale as one: every frame once, in the window around theirs.
+
+    The views of a test are then slices of what is read, which cost nothing.
+    """
+    groups: dict[tuple[float, float], list[Request]] = {}
+    for indices, window in requests:
+        groups.setdefault((window.out_h / window.h, window.out_w / window.w), []).append((indices, window))
+    return [_around(group, *scale) for scale, group in groups.items()]
+
+
+def _around(group: Sequence[Request], down: float, across: float) -> Request:
+    windows = [window for _, window in group]
+    y, x = min(window.y for window in windows), min(window.x for window in windows)
+    h = max(window.y + window.h for window in windows) - y
+    w = max(window.x + window.w for window in windows) - x
+    frames = np.unique(np.concatenate([indices for indices, _ in group]))
+    return frames, Window(y, x, h, w, round(h * down), round(w * across))
+
+
 def videonet(path: str, requests: Sequence[Request]) -> list[torch.Tensor]:
-    """All clips from one decode, uint8, as they leave a worker here."""
+    """All frames that the clips show from one decode, uint8, as they leave a worker here."""
     with Video(path) as video:
-        return video.read_many(requests)
+        return video.read_many(together(requests))
 
 
 def pyslowfast(path: str, requests: Sequence[Request]) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -81,10 +101,13 @@ def decord(path: str, requests: Sequence[Request]) -> list[torch.Tensor]:
 
 
 def _shared(requests: Sequence[Request], fetch: Callable[[list[int]], torch.Tensor]) -> list[torch.Tensor]:
-    unique = np.unique(np.concatenate([indices for indices, _ in requests]))
+    groups = together(requests)
+    unique = np.unique(np.concatenate([indices for indices, _ in groups]))
     frames = fetch(unique.tolist())
+    if len(groups) == 1:
+        return [apply_window(frames, groups[0][1])]
     return [
-        apply_window(frames[torch.from_numpy(np.searchsorted(unique, indices))], window) for indices, window in requests
+        apply_window(frames[torch.from_numpy(np.searchsorted(unique, indices))], window) for indices, window in groups
     ]
 
 

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-import torch
 
+from videonet.data.decoders import memory
 from videonet.data.decoders.error import VideoError
 from videonet.data.window import Window
 
@@ -23,9 +23,7 @@ class Clips:
 
     def __init__(self, requests: Sequence[Request], shape: tuple[int, int]) -> None:
         sizes = [(window.out_h, window.out_w) if window else shape for _, window in requests]
-        self.tensors = [
-            torch.empty((len(frames), *size, 3), dtype=torch.uint8) for (frames, _), size in zip(requests, sizes)
-        ]
+        self.tensors = [memory.empty((len(frames), *size, 3)) for (frames, _), size in zip(requests, sizes)]
         self._pixels = [tensor.numpy() for tensor in self.tensors]
         self._frames = [frames for frames, _ in requests]
         self._places: dict[int, dict[Window | None, list[Place]]] = defaultdict(lambda: defaultdict(list))
