@@ -146,7 +146,8 @@ def test_training_joins_predicted_boxes_to_the_annotated_ones(files):
     first = items[0]
     assert first.boxes.tolist() == np.float32([[0.077, 0.151, 0.283, 0.811], [0.001, 0.002, 0.283, 0.811]]).tolist()
     assert [np.flatnonzero(row).tolist() for row in first.labels] == [[8, 79], []]
-    assert (first.labels.shape, first.seconds, first.path) == ((2, 80), 2, "")
+    assert (first.labels.shape, first.seconds, first.path) == ((2, 80), 2, "-5KQ66BBWC4")
+    assert (first.row, [k.first for k in items]) == (0, [0, 2, 3, 5])
     assert items.files(0, [0, 60]) == [f"/frames/-5KQ66BBWC4/-5KQ66BBWC4_{n:06d}.jpg" for n in (1, 61)]
     assert (items.num_frames(0), items.num_frames(3)) == (130, 26941)
     assert items.boxes.classes[:2] == ("bend/bow (at the waist)", "action 2")
@@ -190,3 +191,9 @@ def test_evaluation_reads_any_second_and_any_box(files):
     assert boxes.score.tolist() == pytest.approx([0.123456, 0.001])
     assert len(set(boxes.frame.tolist())) == 1
     assert json.dumps(boxes.dropped) == "{}"
+
+
+def test_every_fourth_second(files):
+    items = ava.ava_keyframes(annotated=[files / "gt"], frames=read_frame_list(files / "train.csv")).every(4)
+    assert [(k.time, k.frame, k.first, len(k.boxes)) for k in items] == [(904, 120, 0, 1)]
+    assert items.summary()["dropped: not every 4 s"] == 4 and len(items.every(7)) == 1

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from videonet.data.annotation import some, video_files
-from videonet.data.boxes import Boxes, merge
+from videonet.data.boxes import Boxes, merge, milliseconds
 from videonet.data.frame_list import FrameLists
 
 
@@ -19,9 +19,10 @@ from videonet.data.frame_list import FrameLists
 class Keyframe:
     """One moment.
 
-    path: the video file, or "" where frame lists are used; seconds: the moment in it; frame: its index in the frame
-    list, or -1; id: the integer of (video, time) that evaluation takes. boxes float32 (n, 4): x1, y1, x2, y2 in
-    fractions of the frame; labels float32 (n, classes): 0 or 1; scores float32 (n,); persons: texts, "" if not given.
+    path: the video file, or the video's name where frame lists are used; seconds: the moment in it; row, frame: its row
+    in the frame lists and its index there, or -1; id: the integer of (video, time) that evaluation takes; first: the
+    number of its first box in the whole list. boxes float32 (n, 4): x1, y1, x2, y2 in fractions of the frame; labels
+    float32 (n, classes): 0 or 1; scores float32 (n,); persons: texts, "" if not given. It opens as its path does.
     """
 
     video: str
@@ -29,11 +30,16 @@ class Keyframe:
     id: int
     path: str
     seconds: float
+    row: int
     frame: int
+    first: int
     boxes: np.ndarray
     labels: np.ndarray
     scores: np.ndarray
     persons: tuple[str, ...]
+
+    def __fspath__(self) -> str:
+        return self.path
 
 
 @dataclass(frozen=True)
@@ -72,17 +78,45 @@ class Keyframes:
         scores = np.zeros(end - first, np.float32)
         np.maximum.at(scores, row, b.score[mine])
         video, time = int(b.video[first]), float(b.time[first])
+        listed, name = self.lists is not None, b.videos[video].decode()
         return Keyframe(
-            video=b.videos[video].decode(),
+            video=name,
             time=time,
             id=int(self.ids[index]),
-            path="" if self.paths is None else os.fsdecode(self.paths[video]),
+            path=name if listed else os.fsdecode(self.paths[video]),
             seconds=time - self.start,
-            frame=-1 if self.lists is None else int(frame_index(time, self.start, self.fps)),
+            row=int(self.lists[video]) if listed else -1,
+            frame=int(frame_index(time, self.start, self.fps)) if listed else -1,
+            first=first,
             boxes=b.box[first:end].astype(np.float32),
             labels=labels,
             scores=scores,
             persons=tuple(person.decode() for person in b.person[first:end].tolist()),
+        )
+
+    @property
+    def source(self) -> str:
+        """The files that the boxes are from."""
+        return self.boxes.source
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """The names of the classes, where they are known."""
+        return self.boxes.classes
+
+    def every(self, seconds: int) -> Keyframes:
+        """Those at whole multiples of so many seconds, as PySlowFast validates while it trains; all, if none is."""
+        keep = milliseconds(self.boxes.time) % (1000 * seconds) == 0
+        if not keep.any():
+            return self
+        return _sorted(
+            self.boxes.select(keep, f"not every {seconds} s"),
+            num_classes=self.num_classes,
+            start=self.start,
+            fps=self.fps,
+            paths=self.paths,
+            frames=self.frames,
+            lists=self.lists,
         )
 
     def files(self, index: int, indices: Sequence[int] | np.ndarray) -> list[str]:

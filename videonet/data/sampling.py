@@ -138,9 +138,13 @@ def strided_views(
     return np.stack([strided(int(start), frames, rate, total, short) for start in starts])
 
 
-def centred_clip(centre: int, frames: int, rate: int, total: int) -> np.ndarray:
-    """The clip around a key frame (AVA): from half a clip before it, clamped to the video. (frames,)"""
-    return fit(centre - frames * rate // 2 + rate * np.arange(frames), total)
+def centred_clip(centre: int, frames: int, rate: int, total: int, *, stretch: float = 1.0) -> np.ndarray:
+    """The clip around a key frame (AVA): from half a clip before it, clamped to the video. (frames,)
+
+    stretch: frames of the video for one that `rate` counts (2 for a video of 60 fps and a rate at 30).
+    """
+    steps = rate * np.arange(frames) - frames * rate // 2
+    return fit(centre + np.rint(stretch * steps).astype(np.int64), total)
 
 
 def segment_edges(total: int, frames: int) -> tuple[np.ndarray, np.ndarray]:

@@ -105,13 +105,20 @@ class AvaEvaluation:
         parts = [part for part in gather(mine) if part is not None] or [nothing]
         frame, box, score = (np.concatenate(column) for column in zip(*parts))
         columns = np.arange(1, score.shape[1] + 1) if self.columns is None else self.columns
-        if len(columns) != score.shape[1]:
-            raise ValueError(f"{len(columns)} class ids are given for {score.shape[1]} score columns; each needs one")
-        use = np.isin(columns, list(self.classes))
-        row = np.tile(np.arange(len(frame), dtype=np.int32), use.sum())
-        label = np.repeat(columns[use].astype(np.int32), len(frame))
-        found = Detections(frame, box, row, label, score.T[use].reshape(-1))
+        found = detections(frame, box, score, columns, self.classes)
         return evaluate(self.truth, found, self.classes, self.excluded, protocol=self.protocol, groups=self.groups)
+
+
+def detections(
+    frame: np.ndarray, box: np.ndarray, score: np.ndarray, columns: np.ndarray, classes: Container[int]
+) -> Detections:
+    """The scores (N, C) of people, of the `columns` whose class id is among `classes`, row by row of `Detections`."""
+    if len(columns) != score.shape[1]:
+        raise ValueError(f"{len(columns)} class ids are given for {score.shape[1]} score columns; each needs one")
+    use = np.isin(columns, list(classes))
+    row = np.tile(np.arange(len(frame), dtype=np.int32), use.sum())
+    label = np.repeat(columns[use].astype(np.int32), len(frame))
+    return Detections(frame, box, row, label, score.T[use].reshape(-1))
 
 
 def evaluate(

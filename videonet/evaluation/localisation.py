@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from torch import Tensor
 
 from videonet.distributed import gather
 
@@ -63,6 +64,39 @@ class Localisation:
             "frames": len(truth),
             "videos_missing": sum(missing),
         }
+
+
+class MomentAP:
+    """The same as a metric of items that are moments: fed on every process with all of them."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was collected."""
+        self._scores: list[Tensor] = []
+        self._truth: list[Tensor] = []
+
+    def update(self, scores: Tensor, target: Tensor, index: Tensor | None = None) -> None:
+        """Add moments: scores (N, classes), 0/1 labels (N, classes)."""
+        self._scores.append(scores)
+        self._truth.append(target)
+
+    def per_class(self) -> np.ndarray:
+        """Average precision (classes,); NaN where a class does not occur."""
+        scores, truth = torch.cat(self._scores).numpy(), torch.cat(self._truth).numpy() > 0
+        aps = [frame_ap(score, mine) for score, mine in zip(scores.T, truth.T)]
+        return np.array([np.nan if ap is None else ap for ap in aps])
+
+    def compute(self) -> dict[str, float]:
+        """mAP over the classes that occur, wAP (weighted by how often), in 0..1; {} where no moment came."""
+        if not self._scores:
+            return {}
+        aps, weights = self.per_class(), torch.cat(self._truth).sum(0).numpy()
+        occurs = np.isfinite(aps)
+        if not occurs.any():
+            return {"mAP": float("nan"), "wAP": float("nan")}
+        return {"mAP": float(aps[occurs].mean()), "wAP": float(np.average(aps[occurs], weights=weights[occurs]))}
 
 
 def frame_ap(score: np.ndarray, truth: np.ndarray) -> float | None:
