@@ -15,13 +15,19 @@ from fvcore.common.config import CfgNode
 from torch import nn
 
 from videonet import config, distributed
-from videonet.data import augmentation, kinetics, sampling, transforms
-from videonet.data.clips import ClipShape, TrainClips, ValClips, ViewClips
+from videonet.data import augmentation, box_splits, clip_splits, kinetics, transforms
+from videonet.data.box_split import BoxSplit
+from videonet.data.clips import ClipShape, FixedClips
+from videonet.data.keyframe_clips import KeyframeClips
 from videonet.data.loader import EvalLoader, TrainLoader, Workers
-from videonet.data.records import Records
-from videonet.data.video import Video
+from videonet.data.moments import MomentClips
+from videonet.data.sampling import Rules
+from videonet.data.split import Reading, Split
 from videonet.defaults import CALLS
 from videonet.engine import optim, schedule, task
+from videonet.evaluation.ava import AVA_GROUPS, Truth
+from videonet.evaluation.box_ap import BoxAP
+from videonet.evaluation.localisation import MomentAP
 from videonet.evaluation.mean_ap import MeanAP
 from videonet.evaluation.topk import TopK
 from videonet.layers.nd import Nd
@@ -37,7 +43,14 @@ VARIANTS: dict[str, Variant] = {**FAMILIES, **NETWORKS}
 
 MODELS = {name: partial(variant.build, **variant.settings) for name, variant in VARIANTS.items()}
 HEADS: dict[str, Callable[..., nn.Module]] = {"classify": Classify, "projected": Projected, "roi": Roi}
-DATASETS: dict[str, Callable[..., Records]] = {"kinetics": kinetics.read_split}
+DATASETS: dict[str, Callable[..., Split | BoxSplit]] = {
+    "ava": box_splits.ava,
+    "boxes": box_splits.boxes,
+    "charades": clip_splits.charades,
+    "imagenet": clip_splits.imagenet,
+    "kinetics": clip_splits.kinetics,
+    "ssv2": clip_splits.ssv2,
+}
 TASKS = {
     "classification": task.Classification,
     "multi_label": task.MultiLabel,
@@ -98,14 +111,30 @@ def build_model(cfg: CfgNode, num_classes: int = 0) -> Network:
     backbone = config.call(cfg.MODEL, MODELS, build_nd(cfg))
     heads = tables_of({"MODEL": cfg.MODEL.NAME})["HEAD"]
     head = config.call(cfg.HEAD, heads, last_channels(backbone), num_classes)
-    activation = "softmax" if cfg.TASK.NAME == "classification" else "sigmoid"
+    check_head(cfg, head, backbone.strides[-1])
+    one_label = cfg.TASK.NAME == "classification" or cfg.TASK.get("LOSS") == "ce"
+    activation = "softmax" if one_label else "sigmoid"
     return Network(backbone, head, activation=activation, window=window_of(backbone, cfg.DATA.TRAIN_CROP_SIZE))
+
+
+def check_head(cfg: CfgNode, head: nn.Module, stride: int) -> None:
+    """ValueError unless the head is one of the task, and knows the stride of the maps."""
+    detects = cfg.TASK.NAME == "action_detection"
+    if isinstance(head, Roi) != detects:
+        needs = "scores boxes: set HEAD.NAME roi" if detects else "scores whole clips: HEAD.NAME roi is not for it"
+        raise ValueError(f"TASK.NAME is {cfg.TASK.NAME}, which {needs}")
+    if detects and head.stride != stride:
+        raise ValueError(
+            f"HEAD.STRIDE is {head.stride}, but a map of the backbone has stride {stride}: set MODEL.OUTPUT_STRIDE "
+            f"{head.stride}, or HEAD.STRIDE {stride}"
+        )
 
 
 def build_nd(cfg: CfgNode) -> Nd:
     """The layer factory of a config: the network's published one with what the BN section says."""
     nd = VARIANTS[cfg.MODEL.NAME].nd
-    return replace(nd, norm_policy=cfg.BN.NORM_TYPE, zero_init=cfg.BN.ZERO_INIT, bn_eps=cfg.BN.EPS or nd.bn_eps)
+    norm_policy, bn_eps = cfg.BN.NORM_TYPE or nd.norm_policy, cfg.BN.EPS or nd.bn_eps
+    return replace(nd, norm_policy=norm_policy, zero_init=cfg.BN.ZERO_INIT, bn_eps=bn_eps)
 
 
 def describe(name: str, size: int | None = None) -> dict:
@@ -145,32 +174,51 @@ def measure(model: nn.Module, input_size: Sequence[int]) -> dict:
 # data
 
 
-def build_records(cfg: CfgNode, split: str) -> Records:
-    """The list of a split ("train", "val" or "test")."""
+def build_reading(cfg: CfgNode) -> Reading:
+    """What holds for the data whatever its format."""
+    data = cfg.DATA
+    return Reading(
+        prefix=data.PATH_PREFIX,
+        num_classes=cfg.MODEL.NUM_CLASSES,
+        backend=data.DECODING_BACKEND,
+        target_fps=data.TARGET_FPS,
+        short=data.SHORT_POLICY,
+        spans=data.TEST_SPAN,
+    )
+
+
+def build_rules(cfg: CfgNode) -> Rules:
+    """How clips are taken from a video."""
+    return build_reading(cfg).rules(cfg.DATA.get("SAMPLING", "clip"))
+
+
+def build_split(cfg: CfgNode, name: str) -> Split | BoxSplit:
+    """The split "train", "val" or "test" of the data."""
     if not cfg.DATA.PATH_TO_DATA_DIR:
         raise ValueError("DATA.PATH_TO_DATA_DIR is empty: give the folder with train.csv and val.csv")
-    classes = cfg.MODEL.NUM_CLASSES
-    given = {"prefix": cfg.DATA.PATH_PREFIX, "num_classes": classes, "training": split == "train"}
-    records = config.call(cfg.DATA, DATASETS, cfg.DATA.PATH_TO_DATA_DIR, split, **given)
+    split = config.call(cfg.DATA, DATASETS, cfg.DATA.PATH_TO_DATA_DIR, name, build_reading(cfg))
+    if split.task != cfg.TASK.NAME:
+        raise ValueError(
+            f"TASK.NAME is {cfg.TASK.NAME}, but {split.source} (DATA.NAME {cfg.DATA.NAME}) is for {split.task}: set "
+            f"TASK.NAME {split.task}"
+        )
     if cfg.DATA.CLASS_NAMES:
         names = kinetics.read_classes(cfg.DATA.CLASS_NAMES)
         if names is None:
             raise ValueError(f"DATA.CLASS_NAMES: there is no file {cfg.DATA.CLASS_NAMES}")
-        records = replace(records, classes=names)
-    return records
+        split = split.named(names)
+    return split
 
 
-def build_train_loader(cfg: CfgNode, records: Records) -> TrainLoader:
+def build_train_loader(cfg: CfgNode, split: Split | BoxSplit) -> TrainLoader:
     """Random clips of the training list, this process's share of each global batch."""
-    dataset = TrainClips(
-        records,
+    dataset = split.train(
         ClipShape(cfg.DATA.NUM_FRAMES, cfg.DATA.SAMPLING_RATE, cfg.DATA.TRAIN_CROP_SIZE),
-        sample=partial(sampling.random_clip, target_fps=cfg.DATA.TARGET_FPS, short=cfg.DATA.SHORT_POLICY),
         crop=build_crop(cfg),
         flip=0.5 if cfg.DATA.RANDOM_FLIP else 0.0,
+        augment=build_augment(cfg),
         repeats=cfg.AUG.NUM_SAMPLE,
         seed=cfg.SEED,
-        open_video=partial(Video, backend=cfg.DATA.DECODING_BACKEND),
     )
     return TrainLoader(
         dataset,
@@ -192,17 +240,32 @@ def build_crop(cfg: CfgNode) -> Callable:
     return partial(transforms.random_crop, scales=scales, inverse=cfg.DATA.INV_UNIFORM_SAMPLE)
 
 
-def build_eval_loader(cfg: CfgNode, records: Records, *, views: bool) -> EvalLoader:
-    """Every row once: its centre clip (validation), or with `views` the frames of all its test views."""
+def build_augment(cfg: CfgNode) -> augmentation.Chain | None:
+    """What AUG changes in training clips, None where it changes nothing."""
+    ops, _, magnitude = cfg.AUG.RAND_AUGMENT.partition("-")
+    if ops and not (ops.isdigit() and magnitude.isdigit()):
+        raise ValueError(f"AUG.RAND_AUGMENT is {cfg.AUG.RAND_AUGMENT!r}; it must be N-M, such as 2-9, or empty")
+    if cfg.TASK.NAME == "action_detection" and (ops or cfg.MIXUP.ALPHA or cfg.MIXUP.CUTMIX_ALPHA):
+        raise ValueError("AUG.RAND_AUGMENT and MIXUP move or mix what is in the boxes: leave them off for detection")
+    steps, jitter = [], cfg.AUG.COLOR_JITTER
+    if jitter:
+        strength = {"brightness": jitter, "contrast": jitter, "saturation": jitter}
+        steps.append(partial(augmentation.colour_jitter, **strength))
+    if ops:
+        steps.append(partial(augmentation.rand_augment, ops=int(ops), magnitude=float(magnitude)))
+    if cfg.AUG.ERASE:
+        steps.append(partial(augmentation.random_erasing, chance=cfg.AUG.ERASE))
+    return augmentation.Chain(tuple(steps)) if steps else None
+
+
+def build_eval_loader(cfg: CfgNode, split: Split | BoxSplit, *, views: bool) -> EvalLoader:
+    """Every row once: what a validation shows of it, or with `views` all that a test shows."""
     shape = ClipShape(cfg.DATA.NUM_FRAMES, cfg.DATA.SAMPLING_RATE, cfg.DATA.TEST_CROP_SIZE)
-    open_video = partial(Video, backend=cfg.DATA.DECODING_BACKEND)
-    time = {"target_fps": cfg.DATA.TARGET_FPS, "short": cfg.DATA.SHORT_POLICY}
     if views:
-        sample = partial(sampling.clip_views, views=cfg.TEST.NUM_ENSEMBLE_VIEWS, spans=cfg.DATA.TEST_SPAN, **time)
-        dataset = ViewClips(records, shape, sample=sample, crops=cfg.TEST.NUM_SPATIAL_CROPS, open_video=open_video)
+        number = {"clips": cfg.TEST.NUM_ENSEMBLE_VIEWS, "crops": cfg.TEST.NUM_SPATIAL_CROPS}
+        dataset = split.test(shape, scale=cfg.DATA.TEST_SCALE, **number)
     else:
-        sample = partial(sampling.clip_views, views=1, spans="to_end", **time)
-        dataset = ValClips(records, shape, sample=sample, open_video=open_video)
+        dataset = split.val(shape, scale=cfg.DATA.TEST_SCALE)
     return EvalLoader(
         dataset,
         1 if views else max(1, cfg.TRAIN.BATCH_SIZE // distributed.world_size()),
@@ -240,11 +303,34 @@ def build_prepare(
     return prepare
 
 
-def build_metrics(what: task.Task) -> tuple[list, str]:
-    """The metrics of a task, and the figure that says which checkpoint is best."""
+def build_metrics(what: task.Task, data: FixedClips) -> list:
+    """The metrics of a task on a dataset."""
     if isinstance(what, task.Classification):
-        return [TopK((1, 5))], "top1"
-    return [MeanAP()], "mAP"
+        return [TopK((1, 5))]
+    if isinstance(what, task.MultiLabel):
+        return [MomentAP() if isinstance(data, MomentClips) else MeanAP()]
+    return [build_box_ap(data)]
+
+
+def build_box_ap(data: KeyframeClips) -> BoxAP:
+    """The metric of the boxes of a dataset, against its annotations."""
+    boxes, notes = data.records.boxes, data.annotations
+    truth = notes.truth
+    return BoxAP(
+        Truth(truth.frame[truth.row], truth.box[truth.row], truth.label, truth.empty),
+        boxes.frame,
+        boxes.box,
+        notes.classes,
+        first=notes.first,
+        excluded=notes.excluded.tolist(),
+        groups=AVA_GROUPS if notes.first == 1 else None,
+        protocol=notes.protocol,
+    )
+
+
+def watched_figure(what: task.Task) -> str:
+    """The figure that says which checkpoint is best."""
+    return "top1" if isinstance(what, task.Classification) else "mAP"
 
 
 # training

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-import golden
 import pytest
 import torch
-from golden import CASES, Case
 
+from tests.models import golden
+from tests.models.golden import CASES, Case
 from videonet.models.weights import load_weights, match_state
 
 WITH_OUTPUTS = (

@@ -5,12 +5,12 @@ import pickle
 import re
 from pathlib import Path
 
-import golden
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from tests.models import golden
 from videonet.models.checkpoint import WeightsError, read_weights
 from videonet.models.image import VARIANTS as IMAGES
 from videonet.models.names import TABLES
@@ -172,7 +172,7 @@ def test_mmaction2s_slowfast_is_refused_with_the_reason() -> None:
         key = re.sub(r"^backbone\.lateral\.(\d)\.", r"backbone.slow_path.layer\1_lateral.", key)
         key = re.sub(r"^backbone\.(slow|fast)\.", r"backbone.\1_path.", key).replace(".stem.", ".conv1.")
         key = re.sub(r"\.res(\d)\.", lambda m: f".layer{int(m[1]) - 1}.", key).replace("shortcut", "downsample")
-        key = re.sub(r"\.(conv|bn)(\d)\.(?=\w+$)", r".conv\2.\1.", key).replace("head.fc", "cls_head.fc_cls")
+        key = re.sub(r"\.(conv|bn)(\d)\.(?=\w+$)", r".conv\2.\1.", key).replace("head.fc.", "cls_head.fc_cls.")
         if not re.search(r"lateral\.bn", key):
             state[key] = value
     _, report = match_state(model, state)
@@ -181,6 +181,38 @@ def test_mmaction2s_slowfast_is_refused_with_the_reason() -> None:
     with pytest.raises(WeightsError, match="laterals without norm") as error:
         load_weights(model, state)
     one_line(error)
+
+
+MMACTION2_X3D = (
+    (r"^backbone\.stem\.conv_xy\.", "backbone.conv1_s.conv."),
+    (r"^backbone\.stem\.conv_t\.", "backbone.conv1_t.conv."),
+    (r"^backbone\.stem\.bn\.", "backbone.conv1_t.bn."),
+    (r"^backbone\.end\.", "backbone.conv5."),
+    (r"\.(conv|bn)(\d)\.(?=\w+$)", r".conv\2.\1."),
+    (r"\.gate2\.", ".se_module."),
+    (r"\.shortcut\.", ".downsample."),
+    (r"^head\.lin\.", "cls_head.fc1."),
+    (r"^head\.fc\.", "cls_head.fc2."),
+)
+
+
+def test_mmaction2s_x3d_and_non_local_blocks_find_their_places() -> None:
+    with torch.device("meta"):
+        x3d, slow = VARIANTS["x3d_s"](), VARIANTS["slow_nln_8x8_r50"]()
+    for model, rules in ((x3d, MMACTION2_X3D), (slow, MMACTION2_X3D[4:7])):
+        state = {}
+        for key, value in model.state_dict().items():
+            for pattern, replacement in rules:
+                key = re.sub(pattern, replacement, key)
+            key = re.sub(r"\.res(\d)\.", lambda m: f".layer{int(m[1]) - 1}.", key).replace(".stem.", ".conv1.")
+            key = re.sub(
+                r"^head\.fc\.", "cls_head.fc_cls.", re.sub(r"\.context\.(phi|g)\.", r".non_local_block.\1.0.conv.", key)
+            )
+            key = key.replace(".context.theta.", ".non_local_block.theta.conv.")
+            key = key.replace(".context.out.", ".non_local_block.conv_out.conv.")
+            state[key.replace(".context.bn.", ".non_local_block.conv_out.bn.")] = value
+        _, report = match_state(model, state)
+        assert report.source == "mmaction2" and not report.problems()
 
 
 def test_what_a_file_does_not_say_is_in_the_report(shared: Path) -> None:

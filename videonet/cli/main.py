@@ -19,6 +19,7 @@ VERBS = {
     "export": ("export", "a network as a torch.export or ONNX program, checked against the original"),
     "convert": ("convert", "weights or configs of another source as videonet's, with a report"),
     "report": ("report", "predictions.csv as a table a class and a confusion picture; diff of two results"),
+    "bench": ("bench", "measured speed and memory of a network, beside a peer where one is installed"),
     "data": ("data", "make, check and look at data"),
     "cfg": ("cfg", "what config keys there are and what a config means"),
     "evaluate": ("evaluate", "score detections against ground truth (AVA protocols)"),
@@ -93,6 +94,9 @@ def guard(work) -> int:
         text = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
         print(f"videonet: {' '.join(text.split())}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # the reader of our output has enough, as `head` does
+        sys.stderr.close()
+        return 0
     except KeyboardInterrupt:
         print("videonet: interrupted", file=sys.stderr)
         return 130

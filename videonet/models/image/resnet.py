@@ -11,7 +11,7 @@ from videonet.layers.shortcut import find_shortcut
 from videonet.models.blocks import Basic, Bottleneck
 from videonet.models.network import Variant
 from videonet.models.pathway import IMAGE, Pathway
-from videonet.models.trunk import Stem, Trunk, stage
+from videonet.models.trunk import Stem, Trunk, stages
 
 DEPTHS = {
     18: (2, 2, 2, 2),
@@ -61,15 +61,10 @@ def resnet(
         block, expansion = partial(Basic, **common), 1
     else:
         block, expansion = partial(Bottleneck, stride_on=stride_on, time_at=time_at, **common), 4
-    stages, channels, c_in = [], [], stem.channels
-    for i, blocks in enumerate(depths):
-        inner = pathway.width(width) * 2**i
-        stages.append(
-            stage(nd, block, i, blocks, c_in, inner, inner * expansion, stride=2 if i else 1, pathway=pathway)
-        )
-        c_in = inner * expansion
-        channels.append(c_in)
-    return Trunk(nd, stem, stages, channels, strides=strides_of(stem.stride, pathway), pool_t=pathway.pool_t)
+    widths = [pathway.width(width) * 2**i for i in range(4)]
+    channels = [inner * expansion for inner in widths]
+    parts = stages(nd, block, depths, stem.channels, widths, channels, pathway=pathway)
+    return Trunk(nd, stem, parts, channels, strides=strides_of(stem.stride, pathway), pool_t=pathway.pool_t)
 
 
 def cifar_resnet(
@@ -82,13 +77,10 @@ def cifar_resnet(
         nd, pathway.width(width), kernel=3, stride=1, t=pathway.stem_t, t_stride=pathway.stem_t_stride, pool=False
     )
     block = partial(Basic, shortcut=find_shortcut(shortcut))
-    stages, channels, c_in = [], [], stem.channels
-    for i in range(3):
-        c_out = pathway.width(width) * 2**i
-        stages.append(stage(nd, block, i, (depth - 2) // 6, c_in, c_out, c_out, stride=2 if i else 1, pathway=pathway))
-        c_in = c_out
-        channels.append(c_out)
-    return Trunk(nd, stem, stages, channels, strides=(1, 2, 4), pool_t=pathway.pool_t)
+    channels = [pathway.width(width) * 2**i for i in range(3)]
+    depths = [(depth - 2) // 6] * 3
+    parts = stages(nd, block, depths, stem.channels, channels, channels, pathway=pathway)
+    return Trunk(nd, stem, parts, channels, strides=(1, 2, 4), pool_t=pathway.pool_t)
 
 
 PAPER = "ResNet (He et al. 2015, arXiv 1512.03385, table 1)"
