@@ -98,4 +98,4 @@ def test_mistakes_are_one_line(mistake, foreign, tmp_path):
 
 def test_help_has_an_example(videonet):
     code, out, _ = videonet("convert", "--help")
-    assert code == 0 and "videonet convert SLOWFAST_8x8_R50.pyth" in out
+    assert code == 0 and "videonet convert SLOWFAST.pyth" in out

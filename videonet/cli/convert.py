@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from videonet.inference import Trained
 
 EXAMPLES = {
-    "convert": "examples:\n  videonet convert SLOWFAST_8x8_R50.pyth out.pt --model slowfast_8x8_r50 --classes k400.txt\n"
+    "convert": "examples:\n  videonet convert SLOWFAST.pyth out.pt --model slowfast_8x8_r50 --classes names.txt\n"
     "  videonet convert ircsn_ig65m.pth csn.pt --model ir_csn_152 --mean 0.432 0.395 0.376 --std 0.228 0.221 0.217\n"
     "  videonet convert mine.pyth mine.pt --cfg mine.yaml\n"
     "  videonet convert configs/Kinetics/c2/SLOWFAST_8x8_R50.yaml slowfast.yaml   (a PySlowFast config)"
