@@ -205,6 +205,7 @@ def test_keys_count_where_they_are_switched_on(switch: dict, key: str, value: An
         ({"MODEL.HEAD_ACT": "sigmoid"}, "MODEL.HEAD_ACT"),
         ({"TRAIN.DATASET": "ucf101"}, "TRAIN.DATASET is 'ucf101'"),
         ({"TRAIN.DATASET": "ssv2", "TEST.DATASET": "kinetics"}, "TEST.DATASET"),
+        ({"TEST.NUM_ENSEMBLE_VIEWS": -1}, "TEST.NUM_ENSEMBLE_VIEWS is -1"),
         ({"SOLVER.LR_POLICY": "steps"}, "SOLVER.LR_POLICY"),
         ({"SOLVER.OPTIMIZING_METHOD": "lamb"}, "SOLVER.OPTIMIZING_METHOD"),
         ({"DATA.INPUT_CHANNEL_NUM": [2, 2]}, "DATA.INPUT_CHANNEL_NUM"),

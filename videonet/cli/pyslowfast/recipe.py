@@ -59,6 +59,8 @@ def data(theirs: Theirs) -> Ours:
         raise theirs.refuse("TRAIN.DATASET", f"there is no reader for it; there are {', '.join(DATASETS)}")
     if test != name and "TEST.DATASET" in theirs.set:
         raise theirs.refuse("TEST.DATASET", f"a config here has one dataset, and TRAIN.DATASET is {name!r}")
+    if theirs.read("TEST.NUM_ENSEMBLE_VIEWS") < 1:
+        raise theirs.refuse("TEST.NUM_ENSEMBLE_VIEWS", "a test here has one number of views; run it once for each")
     kind, opencv = DATASETS[name]
     reverse, separator = theirs.read("DATA.REVERSE_INPUT_CHANNEL"), theirs.read("DATA.PATH_LABEL_SEPARATOR")
     bgr = (opencv or theirs.read("AVA.BGR")) != reverse
