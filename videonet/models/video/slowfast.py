@@ -103,10 +103,13 @@ def slowfast(
     else:
         slow_trunk = base.backbone(nd, pathway=slow)
         targets = (slow_trunk.stem_channels, *slow_trunk.channels[:-1])
-    lateral = nn.ModuleList(
-        ConvNorm(nd, c, c_out, 1, t=fusion_kernel, t_stride=alpha, act=relu) for c, c_out in zip(sources, targets)
-    )
+    lateral = nn.ModuleList(lateral_of(nd, *pair, fusion_kernel, alpha) for pair in zip(sources, targets))
     return SlowFast(slow_trunk, fast_trunk, lateral, alpha=alpha, fusion=fusion)
+
+
+def lateral_of(nd: Nd, c_in: int, c_out: int, kernel: int, alpha: int) -> nn.Module:
+    """Time-strided convolution, norm, ReLU: every alpha-th fast frame for the slow map (section 3.3)."""
+    return ConvNorm(nd, c_in, c_out, 1, t=kernel, t_stride=alpha, act=relu)
 
 
 def split_pairs(blocks: Sequence[int | Sequence[int]]) -> tuple[tuple[int, ...], tuple[int, ...]]:
