@@ -215,8 +215,7 @@ def test_a_loss_that_is_no_number_says_where_and_why(start, tmp_path):
 def test_videos_shorter_than_a_clip_follow_the_policy(start, tmp_path):
     long = ["DATA.NUM_FRAMES", 64, "TRAIN.ENABLE", False, "TEST.ENABLE", False]
     cfg = start("short", *long, "DATA.SHORT_POLICY", "error")
-    records = build.build_records(cfg, "val")
-    loader = build.build_eval_loader(cfg, records, views=False)
+    loader = build.build_eval_loader(cfg, build.build_split(cfg, "val"), views=False)
     assert list(loader.batches()) == [] and len(loader.missing) == 8 and loader.missing[0].reason == "too short"
 
 

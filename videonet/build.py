@@ -187,9 +187,10 @@ def build_reading(cfg: CfgNode) -> Reading:
     )
 
 
-def build_rules(cfg: CfgNode) -> Rules:
-    """How clips are taken from a video."""
-    return build_reading(cfg).rules(cfg.DATA.get("SAMPLING", "clip"))
+def build_rules(cfg: CfgNode, spans: str = "") -> Rules:
+    """How clips are taken from a video; spans: where test clips start, in place of DATA.TEST_SPAN."""
+    reading = build_reading(cfg)
+    return replace(reading, spans=spans or reading.spans).rules(cfg.DATA.get("SAMPLING", "clip"))
 
 
 def build_split(cfg: CfgNode, name: str) -> Split | BoxSplit:

@@ -12,7 +12,7 @@ import torch
 from fvcore.common.config import CfgNode
 
 from videonet import build, config, distributed, published
-from videonet.data import sampling, transforms
+from videonet.data import transforms
 from videonet.data.clips import ClipShape, ViewClips, view_clips
 from videonet.data.decoders.screen import Screen
 from videonet.data.kinetics import read_classes
@@ -26,7 +26,6 @@ from videonet.models.weights import Report, load_weights
 from videonet.source import Source, read_overrides, read_yaml
 from videonet.suggest import suggest
 
-SAMPLING = {"charades": sampling.strided_views, "ssv2": sampling.segment_views}
 JOIN = {"sum": lambda scores: scores.mean(0), "max": lambda scores: scores.amax(0)}
 
 
@@ -62,12 +61,9 @@ class Trained:
 
     def clips(self, views: int = 0, crops: int = 0, how: str = "") -> ViewClips:
         """How the test of the config reads a video, or with other numbers of clips and crops and another spread."""
-        data = self.cfg.DATA
-        sample = SAMPLING.get(data.NAME, sampling.clip_views)
-        more = {"target_fps": data.TARGET_FPS, "spans": how or data.TEST_SPAN} if data.NAME not in SAMPLING else {}
         views, crops = views or self.cfg.TEST.NUM_ENSEMBLE_VIEWS, crops or self.cfg.TEST.NUM_SPATIAL_CROPS
-        sample = partial(sample, views=views, short=data.SHORT_POLICY, **more)
-        return ViewClips(Records.pack([], []), self.shape, sample=sample, crops=crops)
+        sample = partial(build.build_rules(self.cfg, how).test, views=views)
+        return ViewClips(Records.pack([], []), self.shape, sample=sample, crops=crops, scale=self.cfg.DATA.TEST_SCALE)
 
     def open(self, video: str) -> Video:
         """A video, by the decoder of the config."""

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
-import platform
-from collections.abc import Callable, Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
 from fvcore.common.config import CfgNode
 
-from videonet import build, config, distributed, report
-from videonet.data.clips import view_batches
+from videonet import build, config, distributed, result
+from videonet.data.box_split import BoxSplit
+from videonet.data.clips import FixedClips
 from videonet.data.loader import EvalLoader
-from videonet.data.records import Records
+from videonet.data.split import Split
 from videonet.engine import checkpoint, optim, scoring
 from videonet.engine.checkpoint import Checkpoints
 from videonet.engine.log import Log
@@ -26,7 +24,7 @@ from videonet.engine.precise_bn import update_statistics
 from videonet.engine.precision import grad_scaler
 from videonet.engine.state import State, moving_average
 from videonet.engine.watch import Watch
-from videonet.evaluation.views import Views
+from videonet.evaluation.views import Scored, Views
 from videonet.layers.norm import convert_norms
 from videonet.models.checkpoint import read_weights
 from videonet.models.inflate import inflate
@@ -52,12 +50,12 @@ def run(cfg: CfgNode) -> None:
 def train(cfg: CfgNode) -> bool:
     """Train from the last checkpoint, or from the start; False where the run was asked to stop before its end."""
     folder, device = Path(cfg.OUTPUT_DIR), distributed.device(cfg.DEVICE)
-    records = build.build_records(cfg, "train")
+    split = build.build_split(cfg, "train")
     what = build.build_task(cfg)
-    classes = cfg.MODEL.NUM_CLASSES or records.num_classes
+    classes = cfg.MODEL.NUM_CLASSES or split.num_classes
     model = start_model(cfg, classes, device)
-    state = start_state(cfg, model, records, device)
-    _, watched = build.build_metrics(what)
+    state = start_state(cfg, model, split, device)
+    watched = build.watched_figure(what)
     checkpoints = Checkpoints(folder / "checkpoints", keep=cfg.TRAIN.KEEP_CHECKPOINTS, watch=watched)
     log = Log(folder, tensorboard=cfg.TENSORBOARD)
     write_text(folder / "config.yaml", config.dump(cfg))
@@ -66,9 +64,9 @@ def train(cfg: CfgNode) -> bool:
         log.say(f"resumed from {resumed} at step {state.step}")
     elif cfg.TRAIN.INIT_FROM:
         log.say(init_from(cfg, model))
-    loader = build.build_train_loader(cfg, records)
+    loader = build.build_train_loader(cfg, split)
     schedule = build.build_schedule(cfg, loader.steps_per_epoch)
-    log.say(describe_data(records, classes) + f"  steps={schedule.steps} ({loader.steps_per_epoch} an epoch)")
+    log.say(split.describe(classes) + f"  steps={schedule.steps} ({loader.steps_per_epoch} an epoch)")
     finished = train_loop(
         state,
         loader.batches(state.step),
@@ -81,7 +79,7 @@ def train(cfg: CfgNode) -> bool:
             evaluate=math.ceil(cfg.TRAIN.EVAL_PERIOD * loader.steps_per_epoch),
             save=math.ceil(cfg.TRAIN.CHECKPOINT_PERIOD * loader.steps_per_epoch),
         ),
-        evaluate=evaluation(cfg, records, device) if cfg.TRAIN.EVAL_PERIOD else None,
+        evaluate=evaluation(cfg, split, device) if cfg.TRAIN.EVAL_PERIOD else None,
         checkpoints=checkpoints,
         precision=cfg.TRAIN.PRECISION,
         accumulate=cfg.TRAIN.ACCUMULATE,
@@ -89,7 +87,7 @@ def train(cfg: CfgNode) -> bool:
         watch=Watch(
             folder / "bad",
             explosion=cfg.TRAIN.KILL_LOSS_EXPLOSION_FACTOR,
-            name=lambda row: records[row].path,
+            name=lambda row: split.records[row].path,
         ),
     )
     report_skipped(loader.skipped, folder, log)
@@ -118,7 +116,7 @@ def place(cfg: CfgNode, model: Network, device: torch.device) -> Network:
     return model
 
 
-def start_state(cfg: CfgNode, model: Network, records: Records, device: torch.device) -> State:
+def start_state(cfg: CfgNode, model: Network, split: Split | BoxSplit, device: torch.device) -> State:
     """What a checkpoint holds, at step 0."""
     return State(
         model,
@@ -127,7 +125,7 @@ def start_state(cfg: CfgNode, model: Network, records: Records, device: torch.de
         seed=cfg.SEED,
         ema=moving_average(model, cfg.TRAIN.EMA) if cfg.TRAIN.EMA else None,
         extra={
-            "classes": list(records.classes or ()),
+            "classes": list(split.classes or ()),
             "mean": list(cfg.DATA.MEAN),
             "std": list(cfg.DATA.STD),
             "config": config.dump(cfg),
@@ -152,92 +150,109 @@ def own_weights(path: Path) -> Mapping | Path:
     return checkpoint.weights(content) if str(content.get("format", "")).startswith("videonet") else path
 
 
-def evaluation(cfg: CfgNode, records: Records, device: torch.device) -> Callable[[torch.nn.Module], dict[str, float]]:
+def evaluation(
+    cfg: CfgNode, split: Split | BoxSplit, device: torch.device
+) -> Callable[[torch.nn.Module], dict[str, float]]:
     """model -> figures on the validation list, after the norms' statistics were made precise if the config says so."""
-    val = build.build_records(cfg, "val")
+    val = build.build_split(cfg, "val")
     loader = build.build_eval_loader(cfg, val, views=False)
+    data = loader.dataset
     what = build.build_task(cfg)
     prepare = build.build_prepare(cfg, device, what)
-    metrics, _ = build.build_metrics(what)
-    precise = build.build_train_loader(cfg, records) if cfg.BN.USE_PRECISE_STATS else None
+    metrics = build.build_metrics(what, data)
+    precise = build.build_train_loader(cfg, split) if cfg.BN.USE_PRECISE_STATS else None
 
     def evaluate(model: torch.nn.Module) -> dict[str, float]:
         if precise is not None:
             count = min(cfg.BN.NUM_BATCHES_PRECISE, precise.steps_per_epoch)
             batches = precise.batches(0, count)
             update_statistics(model, batches, prepare=prepare, count=count, precision=cfg.TRAIN.PRECISION)
-        return scoring.evaluate(
+        figures = scoring.evaluate(
             model,
-            loader.batches(),
+            data.batches(loader.batches(), cfg.TEST.BATCH_SIZE, device),
             what,
             metrics,
-            ensemble=Views(len(val)),
+            ensemble=Views(data.items, views=data.views),
             prepare=prepare,
-            missing=lambda: [(bad.index, bad.reason) for bad in loader.missing],
+            missing=lambda: missing_items(loader),
             precision=cfg.TRAIN.PRECISION,
         )
+        return figures if val.labelled else {key: value for key, value in figures.items() if key != "loss"}
 
     return evaluate
 
 
+def missing_items(loader: EvalLoader) -> list[tuple[int, str]]:
+    """(item, reason) of all that this process could not read."""
+    return [(item, bad.reason) for bad in loader.missing for item in loader.dataset.items_of(bad.index)]
+
+
 def test(cfg: CfgNode) -> dict:
-    """Score every view of every video of the test list once; write the result files; return what result.json says."""
+    """Score every view of every item of the test list once; write the result files; return what result.json says."""
     folder, device = Path(cfg.OUTPUT_DIR), distributed.device(cfg.DEVICE)
-    split = test_split(cfg)
-    records = build.build_records(cfg, split)
+    name = test_split(cfg)
+    split = build.build_split(cfg, name)
     what = build.build_task(cfg)
-    model = build.build_model(cfg, records.num_classes)
+    model = build.build_model(cfg, split.num_classes)
     path = test_weights(cfg)
     load_weights(model, own_weights(path))
     model = place(cfg, model, device)
-    loader = build.build_eval_loader(cfg, records, views=True)
+    loader = build.build_eval_loader(cfg, split, views=True)
+    data = loader.dataset
     log = Log(folder, tensorboard=False)
-    log.say(f"test of {path} on {describe_data(records, records.num_classes)}")
-    views = cfg.TEST.NUM_ENSEMBLE_VIEWS, cfg.TEST.NUM_SPATIAL_CROPS
-    ensemble = Views(len(records), views=math.prod(views), how=cfg.TEST.ENSEMBLE_METHOD)
+    log.say(f"test of {path} on {split.describe(cfg.MODEL.NUM_CLASSES or split.num_classes)}")
+    for note in ensemble_notes(cfg, data.views):
+        log.say(note)
+    ensemble = Views(data.items, views=data.views, how=cfg.TEST.ENSEMBLE_METHOD)
     scoring.test(
         model,
-        log.progress(labelled_views(loader, records, cfg.TEST.BATCH_SIZE, device), "test"),
+        log.progress(data.batches(loader.batches(), cfg.TEST.BATCH_SIZE, device), "test"),
         what,
         ensemble,
         prepare=build.build_prepare(cfg, device, what),
-        missing=lambda: [(bad.index, bad.reason) for bad in loader.missing],
+        missing=lambda: missing_items(loader),
         scores=model.scores,
         precision=cfg.TRAIN.PRECISION,
     )
     scored = ensemble.compute()
-    metrics, _ = build.build_metrics(what)
-    result = {
-        "metric": scoring.measure(scored, metrics),
+    (metric,) = build.build_metrics(what, data)
+    facts = {
+        "metric": scoring.measure(scored, [metric]),
         "evaluated": len(scored.index),
-        "missing": [{"path": records[i].path, "reason": reason} for i, reason in scored.missing.items()],
-        "classes": records.num_classes,
+        "missing": [{"path": path, "reason": reason} for path, reason in missing_names(scored, data).items()],
+        "classes": split.num_classes,
         "views": {
             "clips": cfg.TEST.NUM_ENSEMBLE_VIEWS,
             "crops": cfg.TEST.NUM_SPATIAL_CROPS,
             "size": cfg.DATA.TEST_CROP_SIZE,
         },
-        "split": split,
-        "list": records.source,
-        "list_sha256": records.digest(),
+        "split": name,
+        "list": split.source,
+        "list_sha256": split.digest(),
         "config_sha256": hashlib.sha256(config.dump(cfg).encode()).hexdigest(),
         "checkpoint": str(path),
-        "checkpoint_sha256": digest(path),
-        "versions": versions(),
+        "checkpoint_sha256": result.digest(path),
+        "versions": result.versions(),
     }
     if distributed.is_main():
-        write_result(folder, result, scored, records, math.prod(views))
-    log.write({"split": "test", **result["metric"], "items": result["evaluated"], "missing": len(result["missing"])})
+        for note in result.write(folder, facts, scored, split, data, metric):
+            log.say(note)
+    log.write({"split": "test", **facts["metric"], "items": facts["evaluated"], "missing": len(facts["missing"])})
     log.close()
     distributed.barrier()
-    return result
+    return facts
 
 
-def labelled_views(loader: EvalLoader, records: Records, chunk: int, device: torch.device) -> Iterator[dict]:
-    """The views of one video after another, `chunk` at a time, with the labels that belong to them."""
-    for batch in loader.batches():
-        for part in view_batches(batch["items"], chunk, device):
-            yield {**part, "label": records.labels[part["index"]]}
+def ensemble_notes(cfg: CfgNode, views: int) -> list[str]:
+    """What is unusual in how the views are joined."""
+    if cfg.TASK.NAME == "multi_label" and views > 1 and cfg.TEST.ENSEMBLE_METHOD != "max":
+        return ["note: views of videos with several labels are joined by TEST.ENSEMBLE_METHOD sum; published are max"]
+    return []
+
+
+def missing_names(scored: Scored, data: FixedClips) -> dict[str, str]:
+    """What could not be read, by name, and why."""
+    return {data.name(item): reason for item, reason in scored.missing.items()}
 
 
 def test_split(cfg: CfgNode) -> str:
@@ -258,17 +273,6 @@ def test_weights(cfg: CfgNode) -> Path:
     raise ValueError(f"{folder} has no checkpoint to test: train first, or set TEST.CHECKPOINT_FILE_PATH")
 
 
-def write_result(folder: Path, result: dict, scored: scoring.Result, records: Records, views: int) -> None:
-    """result.json, predictions.csv, per_class.csv and confusion.png."""
-    classes = records.classes or [str(i) for i in range(records.num_classes)]
-    rows = zip(scored.index.tolist(), scored.scores.numpy(), scored.target.numpy())
-    predictions = (report.prediction(records[i].path, label, row, classes, views) for i, row, label in rows)
-    folder.mkdir(parents=True, exist_ok=True)
-    report.write_predictions(predictions, folder / "predictions.csv")
-    report.write_report(folder)
-    write_text(folder / "result.json", json.dumps(result, indent=1))
-
-
 def write_text(path: Path, text: str) -> None:
     """Write a file whole, on the main process."""
     if distributed.is_main():
@@ -282,35 +286,3 @@ def report_skipped(skipped: list[tuple[str, str]], folder: Path, log: Log) -> No
     if everywhere:
         write_text(folder / "bad.csv", "".join(f"{path}\t{reason}\n" for path, reason in everywhere.items()))
         log.say(f"skipped={len(everywhere)} training videos that could not be read, see {folder / 'bad.csv'}")
-
-
-def describe_data(records: Records, classes: int) -> str:
-    """`list.csv: videos=812 classes=7 (per class min 9 max 240)`."""
-    text = f"{records.source}: videos={len(records)} classes={classes}"
-    if records.labels.dim() == 1:
-        counts = torch.bincount(records.labels, minlength=classes)
-        text += f" (per class min {int(counts.min())} max {int(counts.max())})"
-    return text
-
-
-def digest(path: Path) -> str:
-    """sha256 of a file."""
-    total = hashlib.sha256()
-    with path.open("rb") as file:
-        for block in iter(lambda: file.read(1 << 20), b""):
-            total.update(block)
-    return total.hexdigest()
-
-
-def versions() -> dict[str, str]:
-    """Releases of what a number depends on: Python, torch, the decoder and its FFmpeg."""
-    found = {"python": platform.python_version()}
-    for package in ("videonet", "torch", "torchvision", "numpy", "av"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = ""
-    import av
-
-    found |= {f"ffmpeg {name}": ".".join(map(str, numbers)) for name, numbers in av.library_versions.items()}
-    return found

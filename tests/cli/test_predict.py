@@ -16,6 +16,7 @@ from videonet import build, config
 from videonet.data import sampling
 from videonet.data.clips import ViewClips, view_clips
 from videonet.data.records import Records
+from videonet.data.split import Split
 from videonet.data.transforms import prepare
 from videonet.data.video import Video
 from videonet.inference import open_trained
@@ -32,7 +33,8 @@ def expected(checkpoint, movie):
     cfg = config.assemble([read_overrides(TINY)], build.tables_of)
     model = build.build_model(cfg, 4).eval()
     model.load_state_dict(torch.load(checkpoint, weights_only=True)["model"])
-    data = build.build_eval_loader(cfg, Records.pack([str(movie)], [0]), views=True).dataset
+    split = Split(Records.pack([str(movie)], [0]), Video, build.build_rules(cfg))
+    data = build.build_eval_loader(cfg, split, views=True).dataset
     (clips,) = view_clips(data[0], 99)
     with torch.no_grad():
         return model.scores(prepare(clips)).mean(0)

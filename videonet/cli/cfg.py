@@ -93,7 +93,7 @@ def explain(cfg: Any, *, processes: int = 1, clips: int = 0) -> dict[str, object
     """The arithmetic of a config in numbers: batches, steps, learning rates, frames and seconds of a clip."""
     from videonet import build
 
-    clips = clips or len(build.build_records(cfg, "train"))
+    clips = clips or len(build.build_split(cfg, "train"))
     if cfg.TRAIN.BATCH_SIZE % processes:
         raise ValueError(f"TRAIN.BATCH_SIZE {cfg.TRAIN.BATCH_SIZE} does not divide by {processes} processes")
     schedule = build.build_schedule(cfg, clips // cfg.TRAIN.BATCH_SIZE)

@@ -11,18 +11,18 @@ SHEET_FRAMES = 16  # frames of a view on the contact sheet
 
 def show_views(cfg: Any, path: str, out: str | None = None) -> dict:
     """num_frames, fps, size and the views (training draw, validation, test) of a video; a contact sheet to `out`."""
-    from videonet.data.sampling import clip_views, random_clip
+    from videonet.build import build_rules
     from videonet.data.video import Video
 
     frames, rate = cfg.DATA.NUM_FRAMES, cfg.DATA.SAMPLING_RATE
-    time = {"target_fps": cfg.DATA.TARGET_FPS, "short": cfg.DATA.SHORT_POLICY}
+    rules = build_rules(cfg)
     with Video(path, cfg.DATA.DECODING_BACKEND) as video:
         total, fps = video.num_frames, video.fps
         rng = np.random.default_rng(cfg.SEED)
-        rows = [("train (one draw)", random_clip(rng, total, fps, frames, rate, **time))]
-        rows += [("validation", clip_views(total, fps, frames, rate, views=1, spans="to_end", **time)[0])]
-        views, spans = cfg.TEST.NUM_ENSEMBLE_VIEWS, cfg.DATA.TEST_SPAN
-        tests = clip_views(total, fps, frames, rate, views=views, spans=spans, **time)
+        rows = [("train (one draw)", rules.train(rng, total, fps, frames, rate))]
+        rows += [("validation", rules.val(total, fps, frames, rate)[0])]
+        views = cfg.TEST.NUM_ENSEMBLE_VIEWS
+        tests = rules.test(total, fps, frames, rate, views=views)
         rows += [(f"test {i + 1} of {views} x {cfg.TEST.NUM_SPATIAL_CROPS}", one) for i, one in enumerate(tests)]
         alpha = cfg.MODEL.get("ALPHA", 0)
         if alpha:

@@ -30,6 +30,8 @@ class BoxSplit(Listed):
     flip: bool = False
     target_fps: float = 30.0
 
+    task = "action_detection"
+
     def named(self, classes: Sequence[str]) -> BoxSplit:
         """The same with other names of the classes."""
         boxes = replace(self.records.boxes, classes=tuple(classes))

@@ -51,9 +51,10 @@ USUAL = Reading()
 
 
 class Listed:
-    """What is known of a split by its `records`."""
+    """What is known of a split by its `records`. labelled: what is evaluated has labels of its own."""
 
     records: Records | Keyframes
+    labelled = True
 
     def __len__(self) -> int:
         return len(self.records)
@@ -87,6 +88,11 @@ class Split(Listed):
     rules: Rules
     label: Callable | None = None
     mirrored: np.ndarray | None = None
+
+    @property
+    def task(self) -> str:
+        """What can be learned from it."""
+        return "classification" if self.records.labels.dim() == 1 else "multi_label"
 
     def named(self, classes: Sequence[str]) -> Split:
         """The same with other names of the classes."""
