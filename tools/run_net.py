@@ -6,7 +6,7 @@ processes."""
 import argparse
 import sys
 
-from videonet.build import load_config
+from videonet.cli.configs import load_config
 from videonet.cli.main import guard, parse
 from videonet.cli.train import add_config
 from videonet.run import run

@@ -6,7 +6,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from videonet.build import build_model, create, list_models, load_config
+    from videonet.build import build_model, create, list_models
+    from videonet.cli.configs import load_config
     from videonet.models.inflate import inflate
     from videonet.models.weights import load_weights
 
@@ -16,7 +17,7 @@ PUBLIC = {
     "create": "videonet.build",
     "inflate": "videonet.models.inflate",
     "list_models": "videonet.build",
-    "load_config": "videonet.build",
+    "load_config": "videonet.cli.configs",
     "load_weights": "videonet.models.weights",
 }
 

@@ -82,7 +82,7 @@ def _first_line(function: object) -> str:
 
 def run_explain(args: argparse.Namespace) -> int:
     """Print the arithmetic of a config."""
-    from videonet.build import load_config
+    from videonet.cli.configs import load_config
 
     facts = explain(load_config(args.cfg, args.overrides), processes=args.processes, clips=args.clips)
     print(json.dumps(facts, indent=1) if args.json else "\n".join(f"{k:<28} {v}" for k, v in facts.items()))
@@ -131,7 +131,7 @@ def lr_epochs(cfg: Any) -> list[float]:
 
 def run_diff(args: argparse.Namespace) -> int:
     """Print the keys in which the configs differ."""
-    from videonet.build import load_config
+    from videonet.cli.configs import load_config
     from videonet.config import flat
 
     a, b = flat(load_config(args.a)), flat(load_config(args.b))

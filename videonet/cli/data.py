@@ -159,7 +159,7 @@ def clip_of(text: str) -> tuple[int, float, float]:
 
 def run_show(args: argparse.Namespace) -> int:
     """Say which frames the views of a config take from a video."""
-    from videonet.build import load_config
+    from videonet.cli.configs import load_config
     from videonet.cli.views import show_views
 
     facts = show_views(load_config(args.cfg, args.overrides), args.video, args.out)

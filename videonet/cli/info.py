@@ -24,10 +24,11 @@ def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print what was asked for."""
     from videonet import build
+    from videonet.cli.configs import load_config
 
     if args.cfg:
         overrides = [args.name, *args.overrides] if args.name else args.overrides
-        rows = [build.describe_config(build.load_config(args.cfg, overrides), args.size)]
+        rows = [build.describe_config(load_config(args.cfg, overrides), args.size)]
     elif args.name:
         names = build.list_models(args.name) or [args.name]
         rows = [build.describe(name, args.size) for name in names]

@@ -25,7 +25,7 @@ def add_config(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, verb: str) -> int:
     """Load the config and run the one half of it."""
-    from videonet.build import load_config
+    from videonet.cli.configs import load_config
     from videonet.run import run as run_config
 
     only = {"train": ["TRAIN.ENABLE", True, "TEST.ENABLE", False], "test": ["TRAIN.ENABLE", False, "TEST.ENABLE", True]}

@@ -57,6 +57,11 @@ class Theirs:
                 raise ConfigError(f"PySlowFast config: {key} is no key of PySlowFast{suggest(key, known)}")
 
 
+def knows(key: str) -> bool:
+    """Whether PySlowFast has this key."""
+    return any(key in table for table in (SAME, READ, FIXED, HELD)) or key.split(".")[0] in FOREIGN
+
+
 def decode(value: Any) -> Any:
     """A value as PySlowFast takes it: text that is a Python literal ("1e-4", "(1, 2)") is that."""
     if not isinstance(value, str):
