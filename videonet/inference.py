@@ -69,15 +69,13 @@ class Trained:
         """A video, by the decoder of the config."""
         return Video(video, self.cfg.DATA.DECODING_BACKEND)
 
-    def spans(
-        self, playback: Playback, *, window: float, stride: float, views: int = 0, short_side: int = 0
-    ) -> Iterator[Span]:
+    def spans(self, playback: Playback, *, window: float, stride: float, views: int = 0) -> Iterator[Span]:
         """Spans of a long video, sampled in clips of the network's length that lie from the first frame to the last.
 
-        views: clips of a span; 0 takes as many as fit end to end. short_side: of the frames; 0: the test crop.
+        views: clips of a span; 0 takes as many as fit end to end.
         """
         clips = self.clips(views or max(1, round(window / self.seconds)), how="to_end")
-        size = transforms.whole(*playback.shape, short_side or self.shape.size)
+        size = transforms.whole(*playback.shape, clips.scale)
         return spans(
             playback,
             lambda total, fps: clips.sample(total, fps, self.shape.frames, self.shape.rate),

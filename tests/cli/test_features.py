@@ -19,6 +19,10 @@ FAMILIES = {
     "x3d": (["MODEL.NAME", "x3d_xs", *DATA], ["res5", "head.lin", "pool"]),
     "csn": (["MODEL.NAME", "ir_csn_50", *DATA], ["stem", "pool"]),
     "image": (["MODEL.NAME", "cifar_resnet20", *DATA], ["res3", "pool"]),
+    "detection": (
+        [*TINY, "HEAD.NAME", "roi", "TASK.NAME", "action_detection", "MODEL.OUTPUT_STRIDE", 16],
+        ["slow.res5"],
+    ),
 }
 
 
@@ -39,7 +43,8 @@ def hooked(trained, movie, rows, layer):
         for row in rows:
             clips = [video.read(ids, window)[:, y : y + 40, x : x + 40] for ids in row["frames"]]
             seen.clear()
-            network(trained.prepare(torch.stack(clips)))
+            run = network if layer in ("pool", "head.lin") else network.backbone
+            run(trained.prepare(torch.stack(clips)))
             features.append(torch.cat([v.flatten(2).mean(2) if v.dim() > 2 else v for v in seen], 1).mean(0))
     for hook in hooks:
         hook.remove()
@@ -107,6 +112,12 @@ def test_layers_are_listed_with_shapes(videonet, checkpoint):
     shapes = dict(line.split(maxsplit=1) for line in out.splitlines())
     assert code == 0 and shapes["slow.res5"] == "64 x 2 x 2 x 2" and shapes["fast.res5"] == "32 x 8 x 2 x 2"
     assert shapes["pool"] == "96" and shapes["head.fc"] == "4" and "lateral.0.conv" in shapes
+
+
+def test_of_a_detection_network_the_backbone_is_listed(videonet, tmp_path):
+    path = save_checkpoint(tmp_path / "roi.pt", FAMILIES["detection"][0])
+    code, out, _ = videonet("features", "--checkpoint", path, "--layer", "list")
+    assert code == 0 and "slow.res5 " in out and "pool" not in [line.split()[0] for line in out.splitlines()]
 
 
 def test_mistakes_are_one_line(mistake, checkpoint, movie, tmp_path):

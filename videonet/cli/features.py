@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         return print_layers(trained)
     if not args.out or not args.video:
         raise ValueError("features needs videos and --out DIR; --layer list only names the layers")
-    from videonet.run import digest
+    from videonet.result import digest
 
     window, stride = seconds_of(args, trained)
     made_by = {"layer": args.layer, "window": window, "stride": stride, "views": args.views}

@@ -16,6 +16,7 @@ VERBS = {
     "predict": ("predict", "what happens in a video, by name; --window: what happens when"),
     "features": ("features", "features of a layer, a row for each window of a video"),
     "cam": ("cam", "Grad-CAM over a video: where the network looks for a class"),
+    "detect": ("detect", "people in a video and their actions, listed and drawn"),
     "export": ("export", "a network as a torch.export or ONNX program, checked against the original"),
     "convert": ("convert", "weights or configs of another source as videonet's, with a report"),
     "report": ("report", "predictions.csv as a table a class and a confusion picture; diff of two results"),

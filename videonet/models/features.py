@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from videonet.layers.nd import pool_global
+from videonet.models.heads import Roi
 from videonet.models.network import Network
 from videonet.suggest import suggest
 
@@ -41,14 +42,16 @@ class Features:
     """
 
     def __init__(self, model: Network, name: str) -> None:
-        self.model, self.name = model, name
+        self.name = name
         self._layers = find_layers(model, name)
+        inside = set(model.backbone.modules()).issuperset(self._layers)
+        self._run = model.backbone if inside else model  # a head may take more than the clip
 
     @torch.no_grad()
     def __call__(self, clip: Tensor) -> Tensor:
         maps: list[Tensor] = []
         with _watched(self._layers, lambda layer, value: maps.append(value), before=self.name == POOL):
-            self.model(clip)
+            self._run(clip)
         for value in maps:
             if not isinstance(value, Tensor) or value.dim() < 2 or len(value) != len(clip):
                 raise ValueError(f"layer {self.name!r} gives no map of the clip; --layer list names those that do")
@@ -56,7 +59,10 @@ class Features:
 
 
 def layer_shapes(model: Network, clip: Tensor) -> dict[str, tuple[int, ...]]:
-    """Each layer that gives a map (C, [T,] H, W) or a vector (C,) of a clip (1, 3, [T,] H, W), in the order it runs."""
+    """Each layer that gives a map (C, [T,] H, W) or a vector (C,) of a clip (1, 3, [T,] H, W), in the order it runs.
+
+    Of a detection network those of its backbone.
+    """
     names = {module: name.removeprefix(BACKBONE) for name, module in model.named_modules() if name}
     shapes: dict[str, tuple[int, ...]] = {}
 
@@ -64,9 +70,10 @@ def layer_shapes(model: Network, clip: Tensor) -> dict[str, tuple[int, ...]]:
         if isinstance(value, Tensor) and value.dim() > 1 and len(value) == 1:
             shapes[names[layer]] = tuple(value.shape[1:])
 
+    of_boxes = isinstance(model.head, Roi)
     with torch.no_grad(), _watched(list(names), note):
-        model(clip)
-    return {**shapes, POOL: (Features(model, POOL)(clip).shape[1],)}
+        (model.backbone if of_boxes else model)(clip)
+    return shapes if of_boxes else {**shapes, POOL: (Features(model, POOL)(clip).shape[1],)}
 
 
 @contextmanager
