@@ -26,6 +26,7 @@ from videonet.models.weights import Report, load_weights
 from videonet.source import Source, read_overrides, read_yaml
 from videonet.suggest import suggest
 
+FORMATS = {2: torch.channels_last, 3: torch.channels_last_3d}
 JOIN = {"sum": lambda scores: scores.mean(0), "max": lambda scores: scores.amax(0)}
 
 
@@ -154,7 +155,15 @@ def open_trained(
     if names and count and count != len(names):
         raise ValueError(f"{classes or path}: {len(names)} class names, but the weights have {count} classes")
     place = distributed.device(device or cfg.DEVICE)
-    return Trained(Path(path), cfg, model.eval().to(place), names, place, report)
+    return Trained(Path(path), cfg, ready(cfg, model, place), names, place, report)
+
+
+def ready(cfg: CfgNode, model: Network, device: torch.device) -> Network:
+    """The network as it is used: on its device, in the memory format of the config, without what only training does."""
+    model = model.eval().to(device)
+    if not cfg.MODEL.CHANNELS_LAST:
+        return model
+    return model.to(memory_format=FORMATS[build.VARIANTS[cfg.MODEL.NAME].dims])
 
 
 def load(path: str | Path, cfg: CfgNode, num_classes: int) -> tuple[Network, Report]:
@@ -173,7 +182,7 @@ def open_fresh(*, name: str = "", file: str = "", overrides: Sequence[Any] = (),
     cfg = build.load_config(file, overrides) if file else config_of("", {}, name, "", 0, overrides)
     model = build.build_model(cfg, cfg.MODEL.NUM_CLASSES or build.VARIANTS[cfg.MODEL.NAME].num_classes)
     place = distributed.device(device or cfg.DEVICE)
-    return Trained(Path(file or name), cfg, model.eval().to(place), (), place, Report("random weights"))
+    return Trained(Path(file or name), cfg, ready(cfg, model, place), (), place, Report("random weights"))
 
 
 def read_names(path: str | Path) -> tuple[str, ...]:

@@ -31,10 +31,13 @@ def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the program and what it takes, run it on clips, and fail if its logits are not the network's."""
+    import torch
+
     from videonet.models.heads import Roi
     from videonet.models.program import FORMATS, example, relative_error
 
     trained = open_from(args)
+    trained.model.to(memory_format=torch.contiguous_format)  # the order of weights in memory is no part of a program
     size = input_of(trained, args.size)
     people = 3 if isinstance(trained.model.head, Roi) else 0
     save, load, limit = FORMATS[args.format]
