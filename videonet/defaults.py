@@ -14,6 +14,7 @@ KEYS: dict[str, tuple[Any, str]] = {
     "OUTPUT_DIR": ("output/run", "folder of everything that the run leaves"),
     "SEED": (0, "seed of the weights, of the order of the data and of every random choice in it"),
     "DEVICE": ("auto", "auto (a GPU if there is one), cpu, cuda or mps"),
+    "THREADS": (0, "CPU threads of a process; 0: OMP_NUM_THREADS, else its share of the cores less its data workers"),
     "LOG_PERIOD": (10, "steps between two log lines"),
     "TENSORBOARD": (True, "write TensorBoard events into OUTPUT_DIR"),
     # the network: MODEL.NAME is a family or a named network, its other keys are that function's arguments
@@ -64,6 +65,7 @@ KEYS: dict[str, tuple[Any, str]] = {
     "DATA_LOADER.TIMEOUT": (300.0, "seconds after which a silent worker is an error"),
     "AUG.NUM_SAMPLE": (1, "clips drawn from one decoding of a training video"),
     "AUG.COLOR_JITTER": (0.0, "strength of brightness, contrast and saturation jitter"),
+    "AUG.LIGHTING": (0.0, "standard deviation of the shift along ImageNet's principal colours (AlexNet: 0.1)"),
     "AUG.RAND_AUGMENT": ("", "RandAugment as N-M: N operations of magnitude M; empty: none"),
     "AUG.ERASE": (0.0, "probability of erasing a random box"),
     "MIXUP.ALPHA": (0.0, "mixup's Beta parameter; 0: no mixup"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -36,6 +37,7 @@ from videonet.models.weights import load_weights
 def run(cfg: CfgNode) -> None:
     """Train and/or test, as TRAIN.ENABLE and TEST.ENABLE say, in as many processes as torchrun or Slurm started."""
     line = distributed.init()
+    torch.set_num_threads(threads(cfg))
     try:
         if distributed.is_main():
             print(line, flush=True)
@@ -45,6 +47,14 @@ def run(cfg: CfgNode) -> None:
             test(cfg)
     finally:
         distributed.shutdown()
+
+
+def threads(cfg: CfgNode) -> int:
+    """CPU threads of this process: with more than the cores that are free, they wait for each other."""
+    if cfg.THREADS or os.environ.get("OMP_NUM_THREADS"):
+        return cfg.THREADS or torch.get_num_threads()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", 1)) - cfg.DATA_LOADER.NUM_WORKERS)
 
 
 def train(cfg: CfgNode) -> bool:
