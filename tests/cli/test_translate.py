@@ -9,7 +9,7 @@ import torch
 import yaml
 
 from videonet import build, config
-from videonet.cli.pyslowfast.keys import DATASETS, FIXED, HELD, READ, SAME
+from videonet.cli.pyslowfast.keys import AVA, DATASETS, FIXED, HELD, READ, SAME
 from videonet.cli.pyslowfast.settings import decode, same
 from videonet.cli.translate import is_pyslowfast, translate, translate_sources
 from videonet.models.count import count_params
@@ -30,6 +30,8 @@ PARAMS = {  # networks without a file of figures: those that they are variations
     "demo/AVA/SLOWFAST_32x2_R101_50_50.yaml": 59_342_488,
     "demo/Kinetics/SLOWFAST_8x8_R50.yaml": 34_566_488,
 }
+SAMPLING = {"kinetics": "clip", "charades": "strided", "ssv2": "segments"}
+DETECTION = {"DETECTION.ENABLE": True, "TRAIN.DATASET": "ava", "MODEL.LOSS_FUNC": "bce", "MODEL.HEAD_ACT": "sigmoid"}
 BASE = {"MODEL.MODEL_NAME": "SlowFast", "TRAIN.DATASET": "kinetics"}
 
 
@@ -47,11 +49,7 @@ def figures(shared: Path) -> dict[str, int]:
 
 
 def load(ours: dict[str, Any]) -> config.CfgNode:
-    """The config; lists in a format whose reader is not among those here are read as Kinetics'."""
-    ours = json.loads(json.dumps(ours))
-    if ours["DATA"]["NAME"] not in build.DATASETS:
-        ours["DATA"]["NAME"] = "kinetics"
-    return config.load_text(yaml.safe_dump(ours), tables=build.tables_of)
+    return config.load_text(yaml.safe_dump(json.loads(json.dumps(ours))), tables=build.tables_of)
 
 
 def test_every_config_builds_its_published_network(configs: dict, figures: dict[str, int]) -> None:
@@ -59,6 +57,7 @@ def test_every_config_builds_its_published_network(configs: dict, figures: dict[
     models: dict[str, Network] = {}
     for name, settings in configs.items():
         cfg = load(translate(settings)[0])
+        assert settings["TRAIN.DATASET"].removeprefix("ptv") == cfg.DATA.NAME, name
         key = f"{cfg.MODEL} {cfg.HEAD} {cfg.BN} {cfg.TASK}"
         with torch.device("meta"):
             model = models[key] = models.get(key) or build.build_model(cfg)
@@ -81,19 +80,25 @@ def test_every_config_has_its_published_recipe(shared: Path, configs: dict) -> N
         assert settings.get("TRAIN.BATCH_SIZE", 64) == cfg.TRAIN.BATCH_SIZE
         assert decode(settings.get("SOLVER.WEIGHT_DECAY", 1e-4)) == cfg.SOLVER.WEIGHT_DECAY
         assert settings.get("SOLVER.MOMENTUM", 0.9) == cfg.OPTIM.MOMENTUM and cfg.OPTIM.NESTEROV
-        for key in ("NUM_FRAMES", "SAMPLING_RATE", "TRAIN_CROP_SIZE", "TEST_CROP_SIZE"):
+        for key in ("NUM_FRAMES", "SAMPLING_RATE", "TRAIN_CROP_SIZE"):
             assert cfg.DATA[key] == settings.get(f"DATA.{key}", SAME[f"DATA.{key}"][1]), (name, key)
-        assert settings.get("TEST.NUM_ENSEMBLE_VIEWS", 10) == cfg.TEST.NUM_ENSEMBLE_VIEWS
+        images, views = cfg.DATA.NAME == "imagenet", (cfg.TEST.NUM_ENSEMBLE_VIEWS, cfg.TEST.NUM_SPATIAL_CROPS)
+        size = max(cfg.DATA.TEST_CROP_SIZE, cfg.DATA.TEST_SCALE) if images else cfg.DATA.TEST_CROP_SIZE
+        assert size == settings.get("DATA.TEST_CROP_SIZE", 256), name
+        said = settings.get("TEST.NUM_ENSEMBLE_VIEWS", 10), settings.get("TEST.NUM_SPATIAL_CROPS", 3)
+        assert views == ((1, 1) if images or cfg.DATA.NAME == "ava" else said), name
+        assert cfg.DATA.get("SAMPLING", "") == SAMPLING.get(cfg.DATA.NAME, ""), name
         assert settings.get("MODEL.DROPOUT_RATE", 0.5) == cfg.HEAD.DROPOUT
 
 
 def test_the_table_has_pyslowfasts_defaults(shared: Path) -> None:
     published = json.loads((shared / "facts" / "pyslowfast_defaults.json").read_text())
     published = {k: v["default"] if isinstance(v, dict) and "default" in v else v for k, v in published.items()}
-    assert {*SAME, *READ, *FIXED, *HELD} <= set(published)
+    assert {*SAME, *AVA, *READ, *FIXED, *HELD} <= set(published)
+    own = {key for key in READ if key.startswith("AVA.") and key.endswith("_DIR")}  # folders of its authors
     for key, default in {
-        **{k: v for k, (_, v) in SAME.items()},
-        **READ,
+        **{k: v for k, (_, v) in {**SAME, **AVA}.items()},
+        **{k: v for k, v in READ.items() if k not in own},
         **{k: v for k, (v, _) in FIXED.items()},
     }.items():
         assert same(published[key] or default, default), key
@@ -103,7 +108,7 @@ def test_warnings_name_keys_of_the_config(configs: dict) -> None:
     for name, settings in configs.items():
         for warning in translate(settings)[1]:
             key = warning.split(" ")[0]
-            assert key in settings or key == "DATA.REVERSE_INPUT_CHANNEL", (name, warning)
+            assert key in settings or key in ("DATA.REVERSE_INPUT_CHANNEL", "DATA.TRAIN_PCA_EIGVAL"), (name, warning)
             assert "\n" not in warning
 
 
@@ -113,7 +118,7 @@ def test_warnings_name_keys_of_the_config(configs: dict) -> None:
         ("configs/Kinetics/SLOWFAST_8x8_R50.yaml", False),
         ("configs/Charades/SLOWFAST_16x8_R50.yaml", False),  # BGR frames, reversed
         ("configs/SSv2/SLOWFAST_16x8_R50.yaml", False),
-        ("configs/Charades/pytorchvideo/SLOW_8x8_R50.yaml", True),  # RGB frames, reversed
+        ("configs/Charades/pytorchvideo/SLOW_8x8_R50.yaml", False),  # turned to BGR, reversed
         ("configs/contrastive_ssl/finetune_SSv2_Slow_R50_syn0.yaml", True),  # BGR frames, as they are
         ("configs/AVA/c2/SLOWFAST_32x2_R50.yaml", False),
     ],
@@ -148,7 +153,7 @@ def test_no_key_is_dropped_in_silence(base: str) -> None:
     plain = translate(start)
     enabled = {"AUG": "AUG.ENABLE", "MIXUP": "MIXUP.ENABLE", "DETECTION": "DETECTION.ENABLE"}
     held = {key: value for key, (value, _) in HELD.items() if value != "*"}
-    known = {**{k: v for k, (_, v) in SAME.items()}, **READ, **{k: v for k, (v, _) in FIXED.items()}, **held}
+    known = {**{k: v for k, (_, v) in {**SAME, **AVA}.items()}, **READ, **{k: v for k, (v, _) in FIXED.items()}, **held}
     switched = {"SOLVER.STEPS", "SOLVER.LRS", "SOLVER.BETAS", "BN.NUM_SPLITS", "SOLVER.BASE_LR_SCALE_NUM_SHARDS"}
     switched |= {"BN.GLOBAL_SYNC", "BN.NUM_SYNC_DEVICES", "NONLOCAL.GROUP", "NONLOCAL.POOL", "NONLOCAL.INSTANTIATION"}
     switched |= {"TRAIN.CHECKPOINT_EPOCH_RESET", "DATA.MULTI_LABEL", "TRAIN.DATASET", "RESNET.NUM_BLOCK_TEMP_KERNEL"}
@@ -171,9 +176,17 @@ def test_no_key_is_dropped_in_silence(base: str) -> None:
         ({"MIXUP.ENABLE": True}, "MIXUP.ALPHA", 0.1),
         ({"MIXUP.ENABLE": True}, "MIXUP.CUTMIX_ALPHA", 0.1),
         ({"MIXUP.ENABLE": True}, "MIXUP.LABEL_SMOOTH_VALUE", 0.2),
-        ({"DETECTION.ENABLE": True}, "DETECTION.ALIGNED", False),
-        ({"DETECTION.ENABLE": True}, "DETECTION.ROI_XFORM_RESOLUTION", 14),
-        ({"DETECTION.ENABLE": True}, "DETECTION.SPATIAL_SCALE_FACTOR", 32),
+        *((DETECTION, key, another(default)) for key, (_, default) in AVA.items()),
+        (DETECTION, "DETECTION.ALIGNED", False),
+        (DETECTION, "DETECTION.ROI_XFORM_RESOLUTION", 14),
+        (DETECTION, "DETECTION.SPATIAL_SCALE_FACTOR", 32),
+        (DETECTION, "AVA.BGR", True),
+        (DETECTION, "AVA.FULL_TEST_ON_VAL", True),
+        (DETECTION, "AVA.FRAME_DIR", "/ava/frames"),
+        (DETECTION, "AVA.FRAME_LIST_DIR", "/ava/frame_lists"),
+        (DETECTION, "AVA.ANNOTATION_DIR", "/ava/annotations"),
+        ({"TRAIN.DATASET": "imagenet", "MODEL.ARCH": "2d"}, "DATA.PATH_TO_PRELOAD_IMDB", "/lists"),
+        ({"TRAIN.DATASET": "imagenet", "MODEL.ARCH": "2d", "AUG.ENABLE": True}, "DATA.IN_VAL_CROP_RATIO", 0.9),
         ({"SOLVER.LR_POLICY": "steps_with_relative_lrs"}, "SOLVER.STEPS", [0, 5]),
         ({"SOLVER.LR_POLICY": "steps_with_relative_lrs"}, "SOLVER.LRS", [1, 0.5]),
         ({"SOLVER.OPTIMIZING_METHOD": "adamw"}, "SOLVER.BETAS", [0.9, 0.95]),
@@ -187,8 +200,7 @@ def test_no_key_is_dropped_in_silence(base: str) -> None:
     ],
 )
 def test_keys_count_where_they_are_switched_on(switch: dict, key: str, value: Any) -> None:
-    binary = {"MODEL.LOSS_FUNC": "bce", "MODEL.HEAD_ACT": "sigmoid"} if "DETECTION.ENABLE" in switch else {}
-    start = {"MODEL.MODEL_NAME": "ResNet", "MODEL.ARCH": "slow", **binary, **switch}
+    start = {"MODEL.MODEL_NAME": "ResNet", "MODEL.ARCH": "slow", **switch}
     assert translate({**start, key: value}) != translate(start)
 
 
@@ -211,12 +223,67 @@ def test_keys_count_where_they_are_switched_on(switch: dict, key: str, value: An
         ({"DATA.INPUT_CHANNEL_NUM": [2, 2]}, "DATA.INPUT_CHANNEL_NUM"),
         ({"TRAIN.CHECKPOINT_CLEAR_NAME_PATTERN": '("encoder.",)'}, "TRAIN.CHECKPOINT_CLEAR_NAME_PATTERN"),
         ({"AUG.ENABLE": True, "AUG.AA_TYPE": "augmix"}, "AUG.AA_TYPE"),
+        ({"TRAIN.DATASET": "ava"}, "DETECTION.ENABLE is False"),
+        ({**DETECTION, "TRAIN.DATASET": "kinetics"}, "DETECTION.ENABLE is True"),
+        ({**DETECTION, "AVA.TRAIN_LISTS": ["a.csv", "b.csv"]}, "AVA.TRAIN_LISTS is"),
+        ({**DETECTION, "AVA.TEST_LISTS": ["test.csv"]}, "AVA.TEST_LISTS is"),
+        ({**DETECTION, "AVA.EXCLUSIONS": "a.csv"}, "AVA.EXCLUSIONS is no key of PySlowFast"),
+        ({"TRAIN.DATASET": "charades"}, "MODEL.LOSS_FUNC is 'cross_entropy'; the items of charades have several"),
+        ({"TRAIN.DATASET": "ssv2", "MODEL.LOSS_FUNC": "bce_logit", "MODEL.HEAD_ACT": "sigmoid"}, "MODEL.LOSS_FUNC"),
+        ({"TRAIN.DATASET": "imagenet"}, "MODEL.ARCH is 'slowfast'; 2d is for imagenet"),
+        ({"MODEL.MODEL_NAME": "ResNet", "MODEL.ARCH": "2d"}, "MODEL.ARCH is '2d'"),
     ],
 )
 def test_what_cannot_be_honoured_is_an_error_that_names_the_key(settings: dict, words: str) -> None:
     with pytest.raises(ConfigError, match=words.replace("(", r"\(")) as error:
         translate({**BASE, **settings})
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "settings, words",
+    [
+        ({**DETECTION, "AVA.TRAIN_USE_COLOR_AUGMENTATION": True}, "AVA.TRAIN_USE_COLOR_AUGMENTATION True"),
+        ({**DETECTION, "AVA.TEST_PREDICT_BOX_LISTS": []}, "AVA.TEST_PREDICT_BOX_LISTS []: without boxes"),
+        ({**DETECTION, "TEST.NUM_ENSEMBLE_VIEWS": 10}, "TEST.NUM_ENSEMBLE_VIEWS 10: PySlowFast has one view"),
+        ({"AVA.FULL_TEST_ON_VAL": True}, "AVA.FULL_TEST_ON_VAL True: not read for kinetics"),
+        ({"TRAIN.DATASET": "ssv2", "TEST.NUM_ENSEMBLE_VIEWS": 2}, "TEST.NUM_ENSEMBLE_VIEWS 2: PySlowFast shows the"),
+        ({"TRAIN.DATASET": "ssv2", "DATA.RANDOM_FLIP": True}, "DATA.RANDOM_FLIP True: a mirrored clip"),
+        ({"TRAIN.DATASET": "ssv2", "AUG.ENABLE": True}, "AUG.ENABLE True: PySlowFast does not augment ssv2"),
+    ],
+)
+def test_what_a_reader_does_otherwise_is_a_warning_that_names_the_key(settings: dict, words: str) -> None:
+    assert any(warning.startswith(words) for warning in translate({**BASE, **settings})[1])
+
+
+def test_the_files_of_ava_lie_where_pyslowfast_looks_for_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its three folders start where the run does; ours start in DATA.PATH_TO_DATA_DIR, if that is set as well."""
+    monkeypatch.chdir(tmp_path)
+    folders = {"AVA.FRAME_DIR": "ava/frames", "AVA.FRAME_LIST_DIR": "ava/lists", "AVA.ANNOTATION_DIR": "ava/notes"}
+    for root in ("", "/data/kinetics"):
+        data = translate({**BASE, **DETECTION, **folders, "DATA.PATH_TO_DATA_DIR": root})[0]["DATA"]
+        assert Path(data["PATH_PREFIX"]).resolve() == tmp_path / "ava" / "frames"
+        for key, name in (("FRAME_LIST_DIR", "lists"), ("ANNOTATION_DIR", "notes")):
+            assert (Path(data["PATH_TO_DATA_DIR"]) / data[key]).resolve() == tmp_path / "ava" / name
+    assert translate({**BASE, **DETECTION})[0]["DATA"]["PATH_TO_DATA_DIR"] == ""
+
+
+@pytest.mark.parametrize(
+    "settings, scale, size",
+    [
+        ({}, 0, 256),
+        ({"TEST.NUM_SPATIAL_CROPS": 1, "DATA.TEST_CROP_SIZE": 224}, 256, 224),  # as training's least short side
+        ({"DATA.TEST_CROP_SIZE": 224}, 0, 224),
+        ({"TRAIN.DATASET": "ptvkinetics", "DATA.TEST_CROP_SIZE": 224}, 256, 224),
+        ({"TRAIN.DATASET": "imagenet"}, 256, 224),
+        ({"TRAIN.DATASET": "imagenet", "DATA.TEST_CROP_SIZE": 224}, 224, 224),
+        ({"TRAIN.DATASET": "imagenet", "DATA.TEST_CROP_SIZE": 224, "AUG.ENABLE": True}, 256, 224),
+    ],
+)
+def test_a_test_is_scaled_before_it_is_cropped(settings: dict, scale: int, size: int) -> None:
+    network = {"MODEL.MODEL_NAME": "ResNet", "MODEL.ARCH": "2d" if "imagenet" in settings.values() else "slow"}
+    cfg = load(translate({**network, **settings})[0])
+    assert (scale, size) == (cfg.DATA.TEST_SCALE, cfg.DATA.TEST_CROP_SIZE)
 
 
 def test_configs_are_recognised_by_their_keys(shared: Path, configs: dict) -> None:

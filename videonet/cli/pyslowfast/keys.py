@@ -55,6 +55,18 @@ SAME: dict[str, tuple[str, Any]] = {
     "AUG.NUM_SAMPLE": ("AUG.NUM_SAMPLE", 1),
 }
 
+# the same for keys that count where the dataset is AVA
+AVA: dict[str, tuple[str, Any]] = {
+    "AVA.TRAIN_GT_BOX_LISTS": ("DATA.TRAIN_GT_BOX_LISTS", ["ava_train_v2.2.csv"]),
+    "AVA.TRAIN_PREDICT_BOX_LISTS": ("DATA.TRAIN_PREDICT_BOX_LISTS", []),
+    "AVA.TEST_PREDICT_BOX_LISTS": ("DATA.TEST_PREDICT_BOX_LISTS", ["ava_val_predicted_boxes.csv"]),
+    "AVA.DETECTION_SCORE_THRESH": ("DATA.DETECTION_SCORE_THRESH", 0.9),
+    "AVA.LABEL_MAP_FILE": ("DATA.LABEL_MAP_FILE", "ava_action_list_v2.2_for_activitynet_2019.pbtxt"),
+    "AVA.EXCLUSION_FILE": ("DATA.EXCLUSION_FILE", "ava_val_excluded_timestamps_v2.2.csv"),
+    "AVA.GROUNDTRUTH_FILE": ("DATA.GROUNDTRUTH_FILE", "ava_val_v2.2.csv"),
+    "AVA.TEST_FORCE_FLIP": ("DATA.TEST_FORCE_FLIP", False),
+}
+
 # keys that `translate` reads itself: their defaults
 READ: dict[str, Any] = {
     "MODEL.MODEL_NAME": "SlowFast",
@@ -87,6 +99,10 @@ READ: dict[str, Any] = {
     "DETECTION.SPATIAL_SCALE_FACTOR": 16,
     "DETECTION.ROI_XFORM_RESOLUTION": 7,
     "AVA.BGR": False,
+    "AVA.FULL_TEST_ON_VAL": False,
+    "AVA.FRAME_DIR": "",  # PySlowFast's defaults are folders of its authors
+    "AVA.FRAME_LIST_DIR": "",
+    "AVA.ANNOTATION_DIR": "",
     "BN.NORM_TYPE": "batchnorm",
     "BN.NUM_SPLITS": 1,
     "BN.NUM_SYNC_DEVICES": 1,
@@ -96,6 +112,8 @@ READ: dict[str, Any] = {
     "DATA.REVERSE_INPUT_CHANNEL": False,
     "DATA.USE_OFFSET_SAMPLING": False,
     "DATA.PATH_LABEL_SEPARATOR": " ",
+    "DATA.PATH_TO_PRELOAD_IMDB": "",
+    "DATA.IN_VAL_CROP_RATIO": 0.875,
     "TRAIN.DATASET": "kinetics",
     "TRAIN.BATCH_SIZE": 64,
     "TRAIN.MIXED_PRECISION": False,
@@ -140,6 +158,8 @@ FIXED: dict[str, tuple[Any, str]] = {
     "X3D.CHANNELWISE_3x3x3": (True, "the 3x3x3 is depthwise"),
     "MODEL.DROPCONNECT_RATE": (0.0, "no residual branch is dropped"),
     "SOLVER.LAYER_DECAY": (1.0, "all layers have one learning rate"),
+    "AVA.TRAIN_LISTS": (["train.csv"], "the frame list of training is train.csv in FRAME_LIST_DIR"),
+    "AVA.TEST_LISTS": (["val.csv"], "the frame list of a test is val.csv in FRAME_LIST_DIR"),
     "TEST.NUM_TEMPORAL_CLIPS": ([], "set TEST.NUM_ENSEMBLE_VIEWS and run once for each"),
     "MULTIGRID.SHORT_CYCLE_FACTORS": ([0.5, 0.5**0.5], "the short cycle has the published factors"),
     "MULTIGRID.LONG_CYCLE_FACTORS": (
@@ -155,6 +175,8 @@ HELD: dict[str, tuple[Any, str]] = {
     "RESNET.INPLACE_RELU": ("*", ""),
     "TRAIN.CHECKPOINT_TYPE": ("*", ""),  # a file is recognised by what is in it
     "TEST.CHECKPOINT_TYPE": ("*", ""),
+    "AVA.IMG_PROC_BACKEND": ("*", ""),  # both scale bilinearly
+    "AVA.TRAIN_PCA_JITTER_ONLY": ("*", ""),  # counts with TRAIN_USE_COLOR_AUGMENTATION
     "DATA.DECODING_SHORT_SIZE": ("*", ""),  # crops are scaled while decoding, to the size that they need
     "SOLVER.GAMMA": ("*", ""),  # PySlowFast reads it nowhere, nor the next two
     "SOLVER.STEP_SIZE": ("*", ""),
@@ -163,6 +185,7 @@ HELD: dict[str, tuple[Any, str]] = {
     "MULTIGRID.DEFAULT_B": ("*", ""),
     "MULTIGRID.DEFAULT_T": ("*", ""),
     "MULTIGRID.DEFAULT_S": ("*", ""),
+    "AVA.TRAIN_USE_COLOR_AUGMENTATION": (False, "the colours of AVA's frames are not changed at random"),
     "RESNET.ZERO_INIT_FINAL_CONV": (False, "the last convolution of a branch does not start at zero"),
     "MODEL.ACT_CHECKPOINT": (False, "activations are kept, not computed again"),
     "MODEL.FP16_ALLREDUCE": (False, "gradients are averaged in their own precision"),
@@ -185,7 +208,6 @@ HELD: dict[str, tuple[Any, str]] = {
     "DATA.LOADER_CHUNK_SIZE": (0, "lists are read whole"),
     "DATA.LOADER_CHUNK_OVERALL_SIZE": (0, "lists are read whole"),
     "DATA.SKIP_ROWS": (0, "lists are read from their first row"),
-    "DATA.PATH_TO_PRELOAD_IMDB": ("", "lists are read as they are"),
     "DATA.TIME_DIFF_PROB": (0.0, "there are no time differences"),
     "DATA.SSL_COLOR_JITTER": (False, "the colour augmentation of self-supervised training is not done"),
     "DATA.SSL_COLOR_BRI_CON_SAT": ([0.4, 0.4, 0.4], "the colour augmentation of self-supervised training is not done"),
@@ -195,7 +217,6 @@ HELD: dict[str, tuple[Any, str]] = {
     "DATA.SSL_BLUR_SIGMA_MAX": ([0.0, 2.0], "clips are not blurred"),
     "DATA.IN22K_TRAINVAL": (False, "ImageNet has the 1000 classes of its lists"),
     "DATA.IN22k_VAL_IN1K": ("", "ImageNet has the 1000 classes of its lists"),
-    "DATA.IN_VAL_CROP_RATIO": (0.875, "a test image is scaled to the crop's size on its short side"),
     "DATA.DUMMY_LOAD": (False, "every clip is read"),
     "MULTIGRID.EVAL_FREQ": (3, "TRAIN.EVAL_PERIOD says when to validate"),
     "AUG.INTERPOLATION": ("bicubic", "crops are scaled bilinearly"),
@@ -215,7 +236,6 @@ FOREIGN = {
     "BENCHMARK": "use videonet bench",
     "DEMO": "use videonet predict or videonet detect",
     "TENSORBOARD": "use videonet cam and videonet report",
-    "AVA": "the readers of AVA have their own names for their files (videonet cfg keys)",
 }
 
 # theirs: (format of the lists here, whether PySlowFast reads its frames as blue green red)
@@ -226,6 +246,6 @@ DATASETS: dict[str, tuple[str, bool]] = {
     "ava": ("ava", False),
     "imagenet": ("imagenet", False),
     "ptvkinetics": ("kinetics", False),
-    "ptvcharades": ("charades", False),
-    "ptvssv2": ("ssv2", False),
+    "ptvcharades": ("charades", True),
+    "ptvssv2": ("ssv2", True),
 }

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
+from videonet.cli.pyslowfast.datasets import data
 from videonet.cli.pyslowfast.keys import DATASETS
 from videonet.cli.pyslowfast.settings import Ours, Theirs
 
 MODES = {"batchnorm": "train", "sub_batchnorm": "sub", "sync_batchnorm": "sync", "sync_batchnorm_apex": "sync"}
 OPTIMIZERS = {"sgd": "sgd", "adam": "adam", "adamw": "adamw", "mt_adamw": "adamw"}
+AUGMENTED = ("kinetics", "imagenet")
 RAND_AUGMENT = re.compile(r"rand-m(\d+)(?:-n(\d+))?(?:-mstd([\d.]+))?(-inc1)?$")
 
 
@@ -52,36 +54,14 @@ def norms(theirs: Theirs) -> Ours:
     return {"BN.MODE": mode, "BN.NUM_SPLITS": splits if mode == "sub" else 1, "BN.EPS": 1e-5}
 
 
-def data(theirs: Theirs) -> Ours:
-    """DATA: the format of the lists, and the order of the colours."""
-    name, test = theirs.read("TRAIN.DATASET").lower(), theirs.read("TEST.DATASET").lower()
-    if name not in DATASETS:
-        raise theirs.refuse("TRAIN.DATASET", f"there is no reader for it; there are {', '.join(DATASETS)}")
-    if test != name and "TEST.DATASET" in theirs.set:
-        raise theirs.refuse("TEST.DATASET", f"a config here has one dataset, and TRAIN.DATASET is {name!r}")
-    if theirs.read("TEST.NUM_ENSEMBLE_VIEWS") < 1:
-        raise theirs.refuse("TEST.NUM_ENSEMBLE_VIEWS", "a test here has one number of views; run it once for each")
-    kind, opencv = DATASETS[name]
-    reverse, separator = theirs.read("DATA.REVERSE_INPUT_CHANNEL"), theirs.read("DATA.PATH_LABEL_SEPARATOR")
-    bgr = (opencv or theirs.read("AVA.BGR")) != reverse
-    if opencv:
-        theirs.warn(
-            "DATA.REVERSE_INPUT_CHANNEL",
-            f"PySlowFast reads the frames of {kind} as BGR, so its network sees {'BGR' if bgr else 'RGB'}; "
-            f"frames here are RGB: the key becomes {str(bgr).lower()}",
-        )
-    ours: Ours = {"DATA.NAME": kind, "DATA.REVERSE_INPUT_CHANNEL": bgr}
-    ours["DATA.TEST_SPAN"] = "offset" if theirs.read("DATA.USE_OFFSET_SAMPLING") else "published"
-    if kind == "kinetics" and separator != " ":
-        ours["DATA.SEPARATOR"] = separator
-    return ours
-
-
 def augmentation(theirs: Theirs) -> Ours:
     """AUG and MIXUP, which count in PySlowFast where they are enabled."""
     ours: Ours = {"AUG.COLOR_JITTER": 0.0, "AUG.RAND_AUGMENT": "", "AUG.ERASE": 0.0}
     jitter, kind, erase = (theirs.read(f"AUG.{key}") for key in ("COLOR_JITTER", "AA_TYPE", "RE_PROB"))
-    if theirs.read("AUG.ENABLE"):
+    dataset, _ = DATASETS[theirs.read("TRAIN.DATASET").lower()]
+    if theirs.read("AUG.ENABLE") and dataset not in AUGMENTED:
+        theirs.warn("AUG.ENABLE", f"PySlowFast does not augment {dataset}, so it is not done here")
+    elif theirs.read("AUG.ENABLE"):
         ours = {"AUG.COLOR_JITTER": jitter, "AUG.RAND_AUGMENT": rand_augment(theirs, kind), "AUG.ERASE": erase}
     alpha, cutmix, smooth = (theirs.read(f"MIXUP.{key}") for key in ("ALPHA", "CUTMIX_ALPHA", "LABEL_SMOOTH_VALUE"))
     if not theirs.read("MIXUP.ENABLE"):

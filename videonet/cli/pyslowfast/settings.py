@@ -6,11 +6,12 @@ import ast
 from collections.abc import Mapping
 from typing import Any
 
-from videonet.cli.pyslowfast.keys import FIXED, FOREIGN, HELD, READ, SAME
+from videonet.cli.pyslowfast.keys import AVA, FIXED, FOREIGN, HELD, READ, SAME
 from videonet.source import ConfigError
 from videonet.suggest import suggest
 
 Ours = dict[str, Any]
+READERS = {"AVA": "TRAIN.DATASET", "DATA": "TRAIN.DATASET"}  # section -> the key that says who reads it
 
 
 class Theirs:
@@ -20,20 +21,24 @@ class Theirs:
         self.set = {key: decode(value) for key, value in settings.items() if value is not None}
         self.unread = set(self.set)
         self.warnings: list[str] = []
-        self.defaults = {**{key: default for key, (_, default) in SAME.items()}, **READ}
+        self.defaults = {**{key: default for key, (_, default) in {**SAME, **AVA}.items()}, **READ}
 
     def read(self, key: str) -> Any:
         """The value of a key, its default where it is not set."""
         self.unread.discard(key)
         return self.set.get(key, self.defaults[key])
 
+    def value(self, key: str) -> Any:
+        """The value of a key, without having read it."""
+        return self.set.get(key, self.defaults.get(key))
+
     def warn(self, key: str, text: str) -> None:
         """Say what happens to a key."""
-        self.warnings.append(f"{key} {self.set.get(key, self.defaults.get(key))}: {text}")
+        self.warnings.append(f"{key} {self.value(key)}: {text}")
 
     def refuse(self, key: str, text: str) -> ConfigError:
         """The error of a key that cannot be honoured."""
-        return ConfigError(f"PySlowFast config: {key} is {self.set.get(key, self.defaults.get(key))!r}; {text}")
+        return ConfigError(f"PySlowFast config: {key} is {self.value(key)!r}; {text}")
 
     def finish(self) -> None:
         """Errors and warnings of the keys that nothing has read."""
@@ -49,7 +54,7 @@ class Theirs:
                     self.warn(key, text)
             elif key in self.defaults:
                 if not same(value, self.defaults[key]):
-                    self.warn(key, f"not read for {self.set.get('MODEL.ARCH', self.defaults['MODEL.ARCH'])}")
+                    self.warn(key, f"not read for {self.value(READERS.get(section, 'MODEL.ARCH'))}")
             elif section in FOREIGN:
                 self.warn(key, FOREIGN[section])
             else:
@@ -59,7 +64,7 @@ class Theirs:
 
 def knows(key: str) -> bool:
     """Whether PySlowFast has this key."""
-    return any(key in table for table in (SAME, READ, FIXED, HELD)) or key.split(".")[0] in FOREIGN
+    return any(key in table for table in (SAME, AVA, READ, FIXED, HELD)) or key.split(".")[0] in FOREIGN
 
 
 def decode(value: Any) -> Any:
