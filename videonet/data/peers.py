@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from os import PathLike
 
 import av
@@ -72,7 +75,9 @@ def _pyslowfast_clip(path: str, indices: np.ndarray, window: Window) -> tuple[to
         pixels = [frames[pts].to_rgb().to_ndarray() for pts in sorted(frames)]
     clip = torch.from_numpy(np.stack(pixels))
     places = torch.linspace(0, len(clip) - 1, len(indices)).long()
-    clip = ((clip[places].float() / 255 - 0.45) / 0.225).permute(3, 0, 1, 2)
+    clip = clip[places].float() / 255
+    clip = (clip - torch.tensor([0.45, 0.45, 0.45])) / torch.tensor([0.225, 0.225, 0.225])
+    clip = clip.permute(3, 0, 1, 2)
     height, width = clip.shape[2:]
     size = round(height * window.out_h / window.h), round(width * window.out_w / window.w)
     clip = interpolate(clip, size, mode="bilinear", align_corners=False)
@@ -81,7 +86,7 @@ def _pyslowfast_clip(path: str, indices: np.ndarray, window: Window) -> tuple[to
     if indices[0] % 2:  # half of the clips are mirrored
         clip = clip.flip(-1)
     slow = torch.linspace(0, len(indices) - 1, max(len(indices) // _SLOW, 1)).long()
-    return clip.index_select(1, slow), clip
+    return clip.index_select(1, slow), clip.contiguous()
 
 
 def torchcodec(path: str, requests: Sequence[Request]) -> list[torch.Tensor]:
@@ -133,29 +138,73 @@ def measure(
     rounds: int = 5,
     seed: int = 0,
 ) -> list[dict[str, object]]:
-    """CPU time of reading the same clips with each peer.
+    """CPU time of reading the same clips with each peer, each in a process of its own with one thread.
 
     sampling(rng, frames, fps) gives the indices of a clip (T,) or of several (V, T); window(rng, height, width) one or
-    several windows; an item is every clip in every window. In each round each file is read by each peer in turn, in
-    random order; the first round warms up and is not counted.
+    several windows; an item is every clip in every window. In each round each peer in turn, in random order, reads
+    every file, and one before that to be as warm as a worker is.
     Returns one row a peer: peer, version, ms (median CPU time an item), speed (median over items of the first peer's
     time by this one's), items, error ("" where it could be measured).
     """
     if unknown := set(peers) - set(PEERS):
         raise ValueError(f"there is no peer {sorted(unknown)[0]!r} to measure; the peers are {', '.join(PEERS)}")
     wrong = faults(peers)
-    able = [name for name in peers if name not in wrong]
-    times: dict[str, list[float]] = {name: [] for name in able}
-    for turn in range(rounds + 1):
-        for number, file in enumerate(map(str, files)):
-            rng = np.random.default_rng([seed, turn, number])
-            requests = _requests(file, rng, sampling, window)
-            for name in rng.permutation(able).tolist():
-                begin = time.process_time()
-                PEERS[name](file, requests)
-                if turn:
-                    times[name].append(time.process_time() - begin)
-    return [_row(name, times, able, wrong.get(name, "")) for name in peers]
+    stations = {name: _Station(name) for name in peers if name not in wrong}
+    times: dict[str, list[float]] = {name: [] for name in stations}
+    try:
+        for turn in range(rounds):
+            rng = np.random.default_rng([seed, turn])
+            jobs = [(str(file), _requests(str(file), rng, sampling, window)) for file in files]
+            for name in rng.permutation(list(stations)).tolist():
+                times[name] += stations[name].read(jobs)
+    finally:
+        for station in stations.values():
+            station.close()
+    return [_row(name, times, wrong.get(name, "")) for name in peers]
+
+
+class _Station:
+    """A process that reads with one peer and tells the CPU time. Its memory is not warmed or worn by the others."""
+
+    def __init__(self, name: str) -> None:
+        context = get_context("spawn")
+        self._pipe, far = context.Pipe()
+        self._process = context.Process(target=_serve, args=(name, far), daemon=True)
+        self._process.start()
+        far.close()
+        self._name = name
+
+    def read(self, jobs: Sequence[tuple[str, Sequence[Request]]]) -> list[float]:
+        self._pipe.send(jobs)
+        try:
+            answer = self._pipe.recv()
+        except EOFError:
+            answer = "its process died"
+        if isinstance(answer, str):
+            raise ValueError(f"{self._name} cannot read these videos: {answer}")
+        return answer
+
+    def close(self) -> None:
+        self._pipe.close()
+        self._process.join(10)
+
+
+def _serve(name: str, pipe: Connection) -> None:
+    torch.set_num_threads(1)
+    with contextlib.suppress(EOFError):
+        while True:
+            jobs = pipe.recv()
+            try:
+                answer = [_timed(PEERS[name], *job) for job in (jobs[-1], *jobs)][1:]
+            except Exception as error:  # whatever a foreign library raises
+                answer = root_cause(error)
+            pipe.send(answer)
+
+
+def _timed(peer: Peer, file: str, requests: Sequence[Request]) -> float:
+    begin = time.process_time()
+    peer(file, requests)
+    return time.process_time() - begin
 
 
 def _requests(file: str, rng: np.random.Generator, sampling: Sampling, window: Windows) -> list[Request]:
@@ -165,11 +214,10 @@ def _requests(file: str, rng: np.random.Generator, sampling: Sampling, window: W
     return [(clip, part) for clip in clips for part in ([windows] if isinstance(windows, Window) else windows)]
 
 
-def _row(name: str, times: dict[str, list[float]], able: Sequence[str], error: str) -> dict[str, object]:
+def _row(name: str, times: dict[str, list[float]], error: str) -> dict[str, object]:
     version = "" if error else version_of(name if name in ("torchcodec", "decord") else "pyav")
     row: dict[str, object] = {"peer": name, "version": version, "ms": None, "speed": None, "items": 0, "error": error}
     if not error:
-        own = np.array(times[name])
-        row["ms"], row["items"] = float(1e3 * np.median(own)), len(own)
-        row["speed"] = float(np.median(np.array(times[able[0]]) / own))
+        own, first = np.array(times[name]), np.array(next(iter(times.values())))
+        row.update(ms=float(1e3 * np.median(own)), speed=float(np.median(first / own)), items=len(own))
     return row
