@@ -25,12 +25,14 @@ from videonet.data.sampling import Rules
 from videonet.data.split import Reading, Split
 from videonet.defaults import CALLS
 from videonet.engine import optim, schedule, task
+from videonet.engine.multigrid import SHORT_FACTORS, Grid, Multigrid, Phase, long_cycle, relative_lrs
 from videonet.evaluation.ava import AVA_GROUPS, Truth
 from videonet.evaluation.box_ap import BoxAP
 from videonet.evaluation.localisation import MomentAP
 from videonet.evaluation.mean_ap import MeanAP
 from videonet.evaluation.topk import TopK
 from videonet.layers.nd import Nd
+from videonet.layers.norm import convert_norms
 from videonet.models import image, video
 from videonet.models.count import count_macs, count_params
 from videonet.models.heads import Classify, Projected, Roi
@@ -211,8 +213,11 @@ def build_split(cfg: CfgNode, name: str) -> Split | BoxSplit:
     return split
 
 
-def build_train_loader(cfg: CfgNode, split: Split | BoxSplit) -> TrainLoader:
-    """Random clips of the training list, this process's share of each global batch."""
+def build_train_loader(
+    cfg: CfgNode, split: Split | BoxSplit, plan: schedule.Even | Multigrid | None = None
+) -> TrainLoader:
+    """Random clips of the training list, this process's share of each global batch; of full size without a `plan`."""
+    grid = plan if isinstance(plan, Multigrid) else None
     dataset = split.train(
         ClipShape(cfg.DATA.NUM_FRAMES, cfg.DATA.SAMPLING_RATE, cfg.DATA.TRAIN_CROP_SIZE),
         crop=build_crop(cfg),
@@ -223,7 +228,8 @@ def build_train_loader(cfg: CfgNode, split: Split | BoxSplit) -> TrainLoader:
     )
     return TrainLoader(
         dataset,
-        cfg.TRAIN.BATCH_SIZE,
+        (lambda step: grid.clip_shape(step).batch) if grid else cfg.TRAIN.BATCH_SIZE,
+        shape=(lambda step: clip_shape(grid.clip_shape(step))) if grid else None,
         seed=cfg.SEED,
         rank=distributed.rank(),
         world_size=distributed.world_size(),
@@ -232,13 +238,19 @@ def build_train_loader(cfg: CfgNode, split: Split | BoxSplit) -> TrainLoader:
     )
 
 
+def clip_shape(grid: Grid) -> ClipShape:
+    """The clips of a multigrid step."""
+    return ClipShape(grid.frames, grid.rate, grid.size, longest=grid.max_rate)
+
+
 def build_crop(cfg: CfgNode) -> Callable:
     """The training crop: random resized where the relative scales are given, else scale jitter."""
     area, aspect = cfg.DATA.TRAIN_JITTER_SCALES_RELATIVE, cfg.DATA.TRAIN_JITTER_ASPECT_RELATIVE
     if area:
         return partial(transforms.random_resized_crop, area=tuple(area), aspect=tuple(aspect or (3 / 4, 4 / 3)))
     scales = tuple(cfg.DATA.TRAIN_JITTER_SCALES)
-    return partial(transforms.random_crop, scales=scales, inverse=cfg.DATA.INV_UNIFORM_SAMPLE)
+    base = cfg.DATA.TRAIN_CROP_SIZE
+    return partial(transforms.random_crop, scales=scales, inverse=cfg.DATA.INV_UNIFORM_SAMPLE, base=base)
 
 
 def build_augment(cfg: CfgNode) -> augmentation.Chain | None:
@@ -353,16 +365,84 @@ def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
     return config.call(cfg.OPTIM, OPTIMIZERS, groups)
 
 
-def build_schedule(cfg: CfgNode, steps_per_epoch: int) -> schedule.Schedule:
-    """The learning rate of every step."""
+def set_norms(cfg: CfgNode, model: nn.Module) -> None:
+    """Give the batch norms the policy of BN.MODE, whose statistics multigrid takes over BN_BASE_SIZE clips."""
+    if not is_multigrid(cfg) or cfg.BN.MODE in ("frozen", "sync"):
+        convert_norms(model, cfg.BN.MODE, splits=cfg.BN.NUM_SPLITS)
+    elif cfg.BN.NUM_SPLITS == 1:
+        convert_norms(model, "sub", base=cfg.MULTIGRID.BN_BASE_SIZE)
+    else:
+        raise ValueError(
+            f"BN.NUM_SPLITS is {cfg.BN.NUM_SPLITS}, but the batches of MULTIGRID differ in size: set it to 1, and "
+            "MULTIGRID.BN_BASE_SIZE to the clips of a part"
+        )
+
+
+def steps_per_epoch(cfg: CfgNode, rows: int) -> int:
+    """Batches of TRAIN.BATCH_SIZE in a training list of so many rows."""
+    if rows < cfg.TRAIN.BATCH_SIZE:
+        raise ValueError(
+            f"the training list has {rows} rows, fewer than one batch of {cfg.TRAIN.BATCH_SIZE}; lower TRAIN.BATCH_SIZE"
+        )
+    return rows // cfg.TRAIN.BATCH_SIZE
+
+
+def is_multigrid(cfg: CfgNode) -> bool:
+    """Whether batch and clips change from step to step."""
+    return cfg.MULTIGRID.LONG_CYCLE or cfg.MULTIGRID.SHORT_CYCLE
+
+
+def build_schedule(cfg: CfgNode, steps_per_epoch: int) -> schedule.Even | Multigrid:
+    """The learning rate of every step, and under MULTIGRID its clips; an epoch is that many full batches."""
+    if is_multigrid(cfg):
+        return build_multigrid(cfg, items=steps_per_epoch * cfg.TRAIN.BATCH_SIZE)
+    return schedule.Even(build_rate(cfg, cfg.SCHEDULE, cfg.SOLVER.MAX_EPOCH), steps_per_epoch, cfg.SOLVER.MAX_EPOCH)
+
+
+def build_rate(cfg: CfgNode, section: Mapping[str, Any], epochs: int) -> schedule.Rate:
+    """The learning rate of every epoch, as a SCHEDULE section says."""
     rate = config.call(
-        cfg.SCHEDULE,
+        section,
         SCHEDULES,
         base_lr=cfg.SOLVER.BASE_LR,
-        epochs=float(cfg.SOLVER.MAX_EPOCH),
+        epochs=float(epochs),
         warmup_epochs=cfg.SOLVER.WARMUP_EPOCHS,
         warmup_start_lr=cfg.SOLVER.WARMUP_START_LR,
     )
     if cfg.SOLVER.REFERENCE_BATCH:
         rate = schedule.scaled(rate, cfg.TRAIN.BATCH_SIZE, cfg.SOLVER.REFERENCE_BATCH)
-    return schedule.Even(rate, steps_per_epoch, cfg.SOLVER.MAX_EPOCH)
+    return rate
+
+
+def build_multigrid(cfg: CfgNode, items: int) -> Multigrid:
+    """The schedule of MULTIGRID: its epochs are EPOCH_FACTOR times as many, its steps lie where its phases end."""
+    data, epochs, factor = cfg.DATA, cfg.SOLVER.MAX_EPOCH, cfg.MULTIGRID.EPOCH_FACTOR
+    full = Grid(cfg.TRAIN.BATCH_SIZE, data.NUM_FRAMES, data.TRAIN_CROP_SIZE, data.SAMPLING_RATE, data.SAMPLING_RATE)
+    shape = {"frames": full.frames, "size": full.size}
+    short_factors = SHORT_FACTORS if cfg.MULTIGRID.SHORT_CYCLE else ()
+    section = config.thaw(cfg.SCHEDULE)
+    if cfg.MULTIGRID.LONG_CYCLE:
+        check_long_cycle(cfg)
+        steps = [step for step in section["STEPS"] if step < epochs]
+        cycles = {"steps": steps, "epochs": epochs, "epoch_factor": factor}
+        phases = long_cycle(**shape, **cycles, short_factors=short_factors)
+        section["STEPS"], section["LRS"] = relative_lrs(phases, section["LRS"])
+    else:
+        phases = [Phase(0, 1, **shape, end_epoch=int(epochs * factor))]
+        section |= {"STEPS": [int(step * factor) for step in section["STEPS"]]} if "STEPS" in section else {}
+    rate = build_rate(cfg, section, phases[-1].end_epoch)
+    return Multigrid(phases, rate, items=items, full=full, short_factors=short_factors)
+
+
+def check_long_cycle(cfg: CfgNode) -> None:
+    """ValueError unless the run has clips, and a learning rate of steps."""
+    if VARIANTS[cfg.MODEL.NAME].dims != 3:
+        raise ValueError(
+            f"MULTIGRID.LONG_CYCLE shortens clips, but {cfg.MODEL.NAME} takes images: set MULTIGRID.SHORT_CYCLE alone"
+        )
+    if cfg.SCHEDULE.NAME != "steps":
+        raise ValueError(
+            "MULTIGRID.LONG_CYCLE goes through its shapes between the steps of the learning rate: set SCHEDULE.NAME "
+            f"steps with STEPS and LRS, not {cfg.SCHEDULE.NAME}"
+        )
+    build_rate(cfg, cfg.SCHEDULE, cfg.SOLVER.MAX_EPOCH)

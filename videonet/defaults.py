@@ -95,10 +95,13 @@ KEYS: dict[str, tuple[Any, str]] = {
     "TRAIN.EMA": (0.0, "decay of an average of the weights that is evaluated in their place; 0: none"),
     "TRAIN.KILL_LOSS_EXPLOSION_FACTOR": (0.0, "stop when the loss grows by this factor; 0: never"),
     # multigrid training
-    "MULTIGRID.LONG_CYCLE": (False, "long cycles of clip shapes over training (Wu et al. 2020)"),
+    "MULTIGRID.LONG_CYCLE": (False, "long cycles of clip shapes between SCHEDULE.STEPS (Wu et al. 2020)"),
     "MULTIGRID.SHORT_CYCLE": (False, "short cycles of crop sizes from step to step"),
-    "MULTIGRID.EPOCH_FACTOR": (1.5, "epochs are multiplied by this under the long cycle"),
-    "MULTIGRID.BN_BASE_SIZE": (8, "clips that a batch norm's statistics are taken over"),
+    "MULTIGRID.EPOCH_FACTOR": (1.5, "SOLVER.MAX_EPOCH is multiplied by this under either cycle"),
+    "MULTIGRID.BN_BASE_SIZE": (
+        8,
+        "least clips that a batch norm's statistics are taken over, under BN.MODE train; 0: a process's batch",
+    ),
     # testing
     "TEST.BATCH_SIZE": (8, "views that go through the network at once, per process"),
     "TEST.SPLIT": ("", "list to test on: train, val or test; empty: test where there is one, else val"),

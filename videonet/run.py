@@ -21,12 +21,12 @@ from videonet.engine.checkpoint import Checkpoints
 from videonet.engine.log import Log
 from videonet.engine.loop import Every
 from videonet.engine.loop import train as train_loop
+from videonet.engine.multigrid import Multigrid
 from videonet.engine.precise_bn import update_statistics
 from videonet.engine.precision import grad_scaler
 from videonet.engine.state import State, moving_average
 from videonet.engine.watch import Watch
 from videonet.evaluation.views import Scored, Views
-from videonet.layers.norm import convert_norms
 from videonet.models.checkpoint import read_weights
 from videonet.models.inflate import inflate
 from videonet.models.network import Network
@@ -74,9 +74,11 @@ def train(cfg: CfgNode) -> bool:
         log.say(f"resumed from {resumed} at step {state.step}")
     elif cfg.TRAIN.INIT_FROM:
         log.say(init_from(cfg, model))
-    loader = build.build_train_loader(cfg, split)
-    schedule = build.build_schedule(cfg, loader.steps_per_epoch)
-    log.say(split.describe(classes) + f"  steps={schedule.steps} ({loader.steps_per_epoch} an epoch)")
+    schedule = build.build_schedule(cfg, build.steps_per_epoch(cfg, len(split)))
+    loader = build.build_train_loader(cfg, split, schedule)
+    log.say(split.describe(classes) + f"  steps={schedule.steps} ({round(schedule.steps_per_epoch)} an epoch)")
+    for line in schedule.describe() if isinstance(schedule, Multigrid) else ():
+        log.say(line)
     finished = train_loop(
         state,
         loader.batches(state.step),
@@ -86,8 +88,8 @@ def train(cfg: CfgNode) -> bool:
         log=log,
         every=Every(
             log=cfg.LOG_PERIOD,
-            evaluate=math.ceil(cfg.TRAIN.EVAL_PERIOD * loader.steps_per_epoch),
-            save=math.ceil(cfg.TRAIN.CHECKPOINT_PERIOD * loader.steps_per_epoch),
+            evaluate=math.ceil(cfg.TRAIN.EVAL_PERIOD * schedule.steps_per_epoch),
+            save=math.ceil(cfg.TRAIN.CHECKPOINT_PERIOD * schedule.steps_per_epoch),
         ),
         evaluate=evaluation(cfg, split, device) if cfg.TRAIN.EVAL_PERIOD else None,
         checkpoints=checkpoints,
@@ -109,7 +111,7 @@ def start_model(cfg: CfgNode, classes: int, device: torch.device) -> Network:
     """The network before training: built from the seed, norms as BN.MODE says, parts frozen."""
     torch.manual_seed(cfg.SEED)
     model = build.build_model(cfg, classes)
-    convert_norms(model, cfg.BN.MODE, splits=cfg.BN.NUM_SPLITS)
+    build.set_norms(cfg, model)
     if cfg.MODEL.FREEZE:
         optim.freeze(model, cfg.MODEL.FREEZE)
     return place(cfg, model, device)

@@ -9,7 +9,7 @@ from torch import nn
 
 from tests.engine import group
 from videonet import distributed
-from videonet.layers.norm import KINDS, MODES, convert_norms
+from videonet.layers.norm import KINDS, MODES, convert_norms, parts_of
 from videonet.models.video import VARIANTS
 
 INPUTS = {nn.BatchNorm1d: (8, 3), nn.BatchNorm2d: (8, 3, 4, 5), nn.BatchNorm3d: (8, 3, 2, 4, 5)}
@@ -82,6 +82,16 @@ def test_sub_batch_norm_gives_gradients_and_refuses_a_batch_that_does_not_divide
         norm(torch.randn(5, 3, 2, 4, 4))
 
 
+@pytest.mark.parametrize(("batch", "base", "parts"), [(8, 2, 4), (8, 3, 2), (6, 4, 1), (2, 4, 1), (7, 2, 1)])
+def test_a_base_makes_equal_parts_of_at_least_so_many_clips(batch: int, base: int, parts: int) -> None:
+    assert parts_of(batch, base) == parts
+    based, split, x = norm_of(nn.BatchNorm3d), norm_of(nn.BatchNorm3d), torch.randn(batch, 3, 2, 4, 4)
+    convert_norms(based, "sub", base=base)
+    convert_norms(split, "sub", splits=parts)
+    assert torch.equal(based(x), split(x))
+    torch.testing.assert_close(based.state_dict(), split.state_dict())
+
+
 def synchronised(folder: Path) -> dict:
     """A process's half of the batch through a synchronised norm of each kind."""
     found = {}
@@ -122,5 +132,7 @@ def test_modes_and_splits_that_do_not_exist_are_errors() -> None:
         convert_norms(nn.BatchNorm2d(3), "froze")
     with pytest.raises(ValueError, match="splits are for mode 'sub'"):
         convert_norms(nn.BatchNorm2d(3), "frozen", splits=2)
+    with pytest.raises(ValueError, match="a base of clips is for mode 'sub' alone"):
+        convert_norms(nn.BatchNorm2d(3), "train", base=8)
     assert set(KINDS) == set(MODES)
     assert convert_norms(nn.GroupNorm(1, 3), "sync") == 0

@@ -6,6 +6,7 @@ import argparse
 import inspect
 import json
 import math
+from bisect import bisect_left
 from typing import Any
 
 EXAMPLES = {
@@ -92,28 +93,33 @@ def run_explain(args: argparse.Namespace) -> int:
 def explain(cfg: Any, *, processes: int = 1, clips: int = 0) -> dict[str, object]:
     """The arithmetic of a config in numbers: batches, steps, learning rates, frames and seconds of a clip."""
     from videonet import build
+    from videonet.engine.multigrid import Multigrid
 
     clips = clips or len(build.build_split(cfg, "train"))
     if cfg.TRAIN.BATCH_SIZE % processes:
         raise ValueError(f"TRAIN.BATCH_SIZE {cfg.TRAIN.BATCH_SIZE} does not divide by {processes} processes")
-    schedule = build.build_schedule(cfg, clips // cfg.TRAIN.BATCH_SIZE)
+    schedule = build.build_schedule(cfg, build.steps_per_epoch(cfg, clips))
     part = cfg.TRAIN.BATCH_SIZE // processes
-    per_epoch = clips // cfg.TRAIN.BATCH_SIZE
-    warmup = round(cfg.SOLVER.WARMUP_EPOCHS * per_epoch)
+    forward = math.ceil(part / cfg.TRAIN.ACCUMULATE)
+    warmup = bisect_left(range(schedule.steps), cfg.SOLVER.WARMUP_EPOCHS, key=schedule.epoch)
     span = cfg.DATA.NUM_FRAMES * cfg.DATA.SAMPLING_RATE
-    rates = {f"lr at epoch {e:g}": schedule.lr(round(e * per_epoch)) for e in lr_epochs(cfg)}
+    if isinstance(schedule, Multigrid):
+        course = {f"phase {number}": line for number, line in enumerate(schedule.describe(), 1)}
+    else:
+        per_epoch = schedule.steps_per_epoch
+        course = {f"lr at epoch {e:g}": schedule.lr(round(e * per_epoch)) for e in lr_epochs(cfg)}
     return {
         "global batch": cfg.TRAIN.BATCH_SIZE,
         "processes": processes,
         "clips per process and step": part,
-        "clips per forward pass": math.ceil(part / cfg.TRAIN.ACCUMULATE),
-        "clips behind a norm's statistics": math.ceil(part / cfg.TRAIN.ACCUMULATE / cfg.BN.NUM_SPLITS),
+        "clips per forward pass": forward,
+        "clips behind a norm's statistics": math.ceil(forward / norm_parts(cfg, forward)),
         "training videos": clips,
-        "steps per epoch": per_epoch,
-        "epochs": cfg.SOLVER.MAX_EPOCH,
+        "steps per epoch": round(schedule.steps_per_epoch),
+        "epochs": schedule.epochs,
         "steps": schedule.steps,
         "warm-up steps": warmup,
-        **rates,
+        **course,
         "frames of a clip": cfg.DATA.NUM_FRAMES,
         "span of a clip in frames": f"{span} at {cfg.DATA.TARGET_FPS:g} fps",
         "span of a clip in seconds": round(span / cfg.DATA.TARGET_FPS, 3) if cfg.DATA.TARGET_FPS else None,
@@ -121,6 +127,15 @@ def explain(cfg: Any, *, processes: int = 1, clips: int = 0) -> dict[str, object
         "test clips of a video": cfg.TEST.NUM_ENSEMBLE_VIEWS,
         "test crops of a clip": f"{cfg.TEST.NUM_SPATIAL_CROPS} of {cfg.DATA.TEST_CROP_SIZE}",
     }
+
+
+def norm_parts(cfg: Any, clips: int) -> int:
+    """Parts of a forward pass with statistics of their own."""
+    from videonet.build import is_multigrid
+    from videonet.layers.norm import parts_of
+
+    based = is_multigrid(cfg) and cfg.BN.MODE not in ("frozen", "sync") and cfg.MULTIGRID.BN_BASE_SIZE
+    return parts_of(clips, based) if based else cfg.BN.NUM_SPLITS
 
 
 def lr_epochs(cfg: Any) -> list[float]:

@@ -7,7 +7,7 @@ An item depends on its key only: a row, or a `Draw` of a row in an epoch. Parts 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
@@ -27,11 +27,19 @@ ATTEMPTS = 10  # how many videos in a row may fail before a training item is giv
 
 @dataclass(frozen=True)
 class ClipShape:
-    """A clip has `frames` frames, `rate` apart, of `size` x `size` pixels."""
+    """A clip has `frames` frames, `rate` apart, of `size` x `size` pixels; in multigrid training its rate is uniform
+    from `rate` to `longest`."""
 
     frames: int
     rate: float
     size: int
+    longest: int = 0
+
+    def drawn(self, rng: np.random.Generator) -> ClipShape:
+        """The shape of one clip, its rate drawn; without `longest` the same."""
+        if not self.longest:
+            return self
+        return replace(self, rate=sampling.multigrid_rate(rng, int(self.rate), self.longest), longest=0)
 
 
 class Draw(NamedTuple):
@@ -93,7 +101,7 @@ class TrainClips(Dataset):
             record = self.records[index]
             try:
                 with self.open_video(record) as video:
-                    items = self.draw(record, video, rng, draw.shape or self.shape)
+                    items = self.draw(record, video, rng, (draw.shape or self.shape).drawn(rng))
             except (VideoError, ShortVideo) as error:
                 skipped.append(Missing(index, record.path, error.reason))
                 continue

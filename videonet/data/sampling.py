@@ -65,10 +65,8 @@ def random_clip(
     *,
     target_fps: float = 30.0,
     short: str = "repeat_last",
-    longest: int = 0,
 ) -> np.ndarray:
-    """A training clip: its start is uniform over the video, its rate `rate` or uniform to `longest`. (frames,)"""
-    rate = multigrid_rate(rng, int(rate), longest) if longest else rate
+    """A training clip: its start is uniform over the video. (frames,)"""
     span = clip_span(frames, rate, fps, target_fps)
     return spread(rng.uniform(0, max(total - span, 0)), span, frames, total, short)
 

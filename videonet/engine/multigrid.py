@@ -55,8 +55,18 @@ def long_cycle(
     Args:
         factors: (time, space) of each shape, relative to the full one.
         short_factors: what the short cycle does to the size, which changes the mean batch; empty without it.
+
+    Raises:
+        ValueError: there are no two steps to fit the shapes between, or a shape would have no frame.
     """
+    if len(steps) < 2:
+        raise ValueError(
+            f"the long cycle goes through its shapes between the steps of the learning rate, got {list(steps)}: give "
+            "SCHEDULE.STEPS at least two that begin before the end"
+        )
     shapes = [(round(frames * time), round(size * space)) for time, space in factors]
+    if min(frames for frames, _ in shapes) < 1:
+        raise ValueError(f"the long cycle would shorten clips of {frames} frames to none; raise DATA.NUM_FRAMES")
 
     def times(t: int, s: float) -> int:
         return round(frames * size**2 / (t * s**2))
@@ -106,7 +116,7 @@ class Multigrid:
         full: Grid,
         short_factors: Sequence[float] = SHORT_FACTORS,
     ) -> None:
-        self._rate, self._items = lr, items
+        self._rate, self._items, self.phases = lr, items, tuple(phases)
         self._cycles = [self._cycle(phase, full, short_factors) for phase in phases]
         self._first_step, self._first_clip = [0], [0]
         for phase, cycle in zip(phases, self._cycles):
@@ -121,6 +131,16 @@ class Multigrid:
             self._first_step.append(self._first_step[-1] + steps)
             self._first_clip.append(self._first_clip[-1] + clips)
         self.steps = self._first_step[-1]
+
+    @property
+    def epochs(self) -> int:
+        """Length of the run in epochs."""
+        return self.phases[-1].end_epoch
+
+    @property
+    def steps_per_epoch(self) -> float:
+        """Steps of an epoch in the mean over the run."""
+        return self.steps / self.epochs
 
     @staticmethod
     def _cycle(phase: Phase, full: Grid, short_factors: Sequence[float]) -> list[Grid]:
@@ -157,3 +177,17 @@ class Multigrid:
     def lr(self, step: int) -> float:
         """Learning rate of a step."""
         return self._rate(self.epoch(step))
+
+    def describe(self) -> list[str]:
+        """A line for each phase: its epochs and steps, its clips in the order of the short cycle, its last rate."""
+        lines, begin = [], 0
+        for number, (phase, cycle) in enumerate(zip(self.phases, self._cycles)):
+            first, end = self._first_step[number : number + 2]
+            shapes = " / ".join(f"{g.batch} x {g.frames} x {g.size} x {g.size}" for g in cycle)
+            rate = f"{cycle[0].rate:g} to {cycle[0].max_rate:g}"
+            lr = f", lr {self.lr(end - 1):g} at the end" if end > first else ""
+            lines.append(
+                f"epochs {begin} to {phase.end_epoch}, steps {first} to {end}: clips {shapes}, sampling rate {rate}{lr}"
+            )
+            begin = phase.end_epoch
+        return lines

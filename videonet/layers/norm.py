@@ -24,34 +24,41 @@ class _Frozen:
 class _Sub:
     """A batch norm over `splits` parts of the batch, each with statistics of its own (sub-batch norm).
 
+    With `base` the parts are as many as `parts_of` says, whatever the batch (multigrid training).
     Clip i belongs to part i modulo `splits`, as in PySlowFast. The running statistics are those of the whole batch, so
     that nothing is left to fold for a checkpoint or for testing.
     """
 
-    splits = 1
+    splits, base = 1, 0
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if not self.training or self.splits == 1:
+        splits = parts_of(x.shape[0], self.base) if self.base else self.splits
+        if not self.training or splits == 1:
             return super().forward(x)
         self._check_input_dim(x)
-        if x.shape[0] % self.splits:
-            raise ValueError(f"sub-batch norm: a batch of {x.shape[0]} does not divide into {self.splits} parts")
-        parts = x.reshape(x.shape[0] // self.splits, self.splits * x.shape[1], *x.shape[2:])
-        weight, bias = self.weight.repeat(self.splits), self.bias.repeat(self.splits)
+        if x.shape[0] % splits:
+            raise ValueError(f"sub-batch norm: a batch of {x.shape[0]} does not divide into {splits} parts")
+        parts = x.reshape(x.shape[0] // splits, splits * x.shape[1], *x.shape[2:])
+        weight, bias = self.weight.repeat(splits), self.bias.repeat(splits)
         mean, var = torch.zeros_like(weight), torch.ones_like(weight)
         out = F.batch_norm(parts, mean, var, weight, bias, training=True, momentum=1.0, eps=self.eps)
-        self.track(mean.view(self.splits, -1), var.view(self.splits, -1), parts.numel() // parts.shape[1])
+        self.track(mean.view(splits, -1), var.view(splits, -1), parts.numel() // parts.shape[1])
         return out.reshape(x.shape)
 
     @torch.no_grad()
     def track(self, means: torch.Tensor, variances: torch.Tensor, count: int) -> None:
         """Move the running statistics towards the batch's, from those of its parts (of `count` values each)."""
-        total = count * self.splits
+        total = count * len(means)
         biased = variances.mean(0) * (count - 1) / count + means.var(0, correction=0)
         self.num_batches_tracked += 1
         share = self.momentum if self.momentum is not None else 1 / self.num_batches_tracked.item()
         self.running_mean.lerp_(means.mean(0), share)
         self.running_var.lerp_(biased * total / (total - 1), share)
+
+
+def parts_of(batch: int, base: int) -> int:
+    """The most parts of equal size, of at least `base` clips each, that a batch divides into; 1 for a smaller batch."""
+    return next((parts for parts in range(batch // base, 1, -1) if batch % parts == 0), 1)
 
 
 class _Sum(torch.autograd.Function):
@@ -134,25 +141,28 @@ KINDS: dict[str, dict[type, type]] = {
 }
 
 
-def convert_norms(model: nn.Module, mode: str, *, splits: int = 1) -> int:
+def convert_norms(model: nn.Module, mode: str, *, splits: int = 1, base: int = 0) -> int:
     """Give every batch norm of a model one policy, in place; the number of norms. Other norms stay as they are.
 
     mode: "train" (plain), "frozen" (constant statistics and weights), "sub" (statistics over `splits` parts of the
-    batch), "sync" (over all processes). A model can be converted again at any time, to another mode or other splits.
+    batch, or over parts of `base` clips, see `parts_of`), "sync" (over all processes). A model can be converted again
+    at any time, to another mode or other splits.
     """
     if mode not in MODES:
         raise ValueError(f"norm mode is {mode!r}; it must be one of {', '.join(MODES)}")
     if splits < 1 or (splits > 1 and mode != "sub"):
         raise ValueError(f"norm mode {mode!r} with {splits} splits; splits are for mode 'sub', and at least 1")
+    if base < 0 or (base and (mode != "sub" or splits > 1)):
+        raise ValueError(f"norm mode {mode!r}, {splits} splits, base {base}; a base of clips is for mode 'sub' alone")
     norms = [
         module for module in model.modules() if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d))
     ]
     for norm in norms:
-        convert(norm, mode, splits)
+        convert(norm, mode, splits, base)
     return len(norms)
 
 
-def convert(norm: nn.Module, mode: str, splits: int) -> None:
+def convert(norm: nn.Module, mode: str, splits: int, base: int) -> None:
     """Give one batch norm a policy."""
     plain = norm.__dict__.get("plain") or type(norm)
     if plain not in KINDS[mode]:
@@ -160,7 +170,7 @@ def convert(norm: nn.Module, mode: str, splits: int) -> None:
     thawed = isinstance(norm, _Frozen) and mode != "frozen"
     training = norm.training
     norm.plain, norm.__class__ = plain, KINDS[mode][plain]
-    norm.splits = splits
+    norm.splits, norm.base = splits, base
     if mode == "frozen":
         norm.requires_grad_(False)
         norm.eval()
