@@ -28,9 +28,10 @@ from videonet.engine.state import State, moving_average
 from videonet.engine.watch import Watch
 from videonet.evaluation.views import Scored, Views
 from videonet.models.checkpoint import read_weights
-from videonet.models.inflate import inflate
 from videonet.models.network import Network
-from videonet.models.video.resnet3d import find_family
+from videonet.models.start import start, start_inflated
+from videonet.models.video.resnet3d import image_backbone, resnet3d
+from videonet.models.video.slowfast import slowfast
 from videonet.models.weights import load_weights
 
 
@@ -71,7 +72,8 @@ def train(cfg: CfgNode) -> bool:
     write_text(folder / "config.yaml", config.dump(cfg))
     resumed = checkpoints.resume(state) if cfg.TRAIN.AUTO_RESUME else None
     if resumed:
-        log.say(f"resumed from {resumed} at step {state.step}")
+        unread = f", so TRAIN.INIT_FROM {cfg.TRAIN.INIT_FROM} is not read" if cfg.TRAIN.INIT_FROM else ""
+        log.say(f"resumed from {resumed} at step {state.step}{unread}")
     elif cfg.TRAIN.INIT_FROM:
         log.say(init_from(cfg, model))
     schedule = build.build_schedule(cfg, build.steps_per_epoch(cfg, len(split)))
@@ -147,13 +149,19 @@ def start_state(cfg: CfgNode, model: Network, split: Split | BoxSplit, device: t
 
 def init_from(cfg: CfgNode, model: Network) -> str:
     """Fill the network from TRAIN.INIT_FROM, image weights inflated as TRAIN.INFLATE says; the report to print."""
-    path = Path(cfg.TRAIN.INIT_FROM)
+    path, name = cfg.TRAIN.INIT_FROM, cfg.MODEL.NAME
+    weights = own_weights(Path(path))
     if not cfg.TRAIN.INFLATE:
-        return str(load_weights(model, own_weights(path), strict=False))
-    family = find_family(cfg.MODEL.get("FAMILY", ""), cfg.MODEL.get("DEPTH", 50))
-    image = family()
-    loaded = load_weights(image, own_weights(path), strict=False)
-    return f"{loaded}\n{inflate(image.state_dict(), model, cfg.TRAIN.INFLATE)}"
+        return str(start(model, weights, name=path))
+    variant = build.VARIANTS[name]
+    if variant.build not in (resnet3d, slowfast):
+        raise ValueError(
+            f"TRAIN.INFLATE is {cfg.TRAIN.INFLATE}, but {name} is made of no image network: leave it empty, or take "
+            "c2d, i3d, slow, slowfast or video_resnet"
+        )
+    given = {**variant.settings, **config.arguments(cfg.MODEL, build.MODELS[name])}
+    image = image_backbone(**{key: given[key] for key in ("family", "depth", "scale") if key in given})
+    return str(start_inflated(model, weights, image, cfg.TRAIN.INFLATE, name=path))
 
 
 def own_weights(path: Path) -> Mapping | Path:

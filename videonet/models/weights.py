@@ -69,15 +69,18 @@ class Report:
         return "\n".join(lines + ([f"  note: {self.note}"] if self.note else []))
 
 
-def load_weights(model: nn.Module, path_or_dict: str | Path | Mapping[str, Any], *, strict: bool = True) -> Report:
+def load_weights(
+    model: nn.Module, path_or_dict: str | Path | Mapping[str, Any], *, strict: bool = True, name: str = ""
+) -> Report:
     """Fill a network from a file (or a state dict) of any known source, and say what became of every tensor.
 
     strict: every tensor must find its place; False lets the rest stay as it was (a head of other classes, say).
-    Under 90 % of the network filled is an error in both cases. Errors are one line (`WeightsError`, a ValueError),
-    and the network is then untouched.
+    name: of a state dict in messages.
+    Under 90 % of the network filled is an error in both cases, and so are kernels that lack their time axis. Errors
+    are one line (`WeightsError`, a ValueError), and the network is then untouched.
     """
     is_dict = isinstance(path_or_dict, Mapping)
-    name = "the state dict" if is_dict else str(path_or_dict)
+    name = name or ("the state dict" if is_dict else str(path_or_dict))
     content = path_or_dict if is_dict else read_weights(path_or_dict)
     try:
         state = state_of(content)
@@ -191,7 +194,7 @@ def fold_split_norms(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tenso
 def check_report(report: Report, strict: bool) -> None:
     """The error of weights that do not fit, in one line."""
     problems = report.problems()
-    if not problems or (not strict and report.matched >= ENOUGH):
+    if not problems or (not strict and report.matched >= ENOUGH and not timeless(report)):
         return
     listed = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
     note = f" ({report.note})" if report.note else ""
@@ -201,18 +204,26 @@ def check_report(report: Report, strict: bool) -> None:
 def reason(report: Report, problems: list[str]) -> str:
     """What is wrong with weights that do not fit, and the way out."""
     total = len(report.loaded) + len(report.missing) + len(report.mismatched)
-    flat = [m for m in report.mismatched if len(m[2]) == 5 and m[1] == (*m[2][:2], *m[2][3:])]
+    flat = timeless(report)
     if flat:
         return (
             f"are an image network's, {len(flat)} kernels have no time axis (inflate them, TRAIN.INFLATE in a config)"
         )
     if report.matched < ENOUGH:
-        return f"fit {len(report.loaded)} of the network's {total} tensors, so they are another network's"
+        return (
+            f"fit {len(report.loaded)} of the network's {total} tensors, so they are another network's (build "
+            "that one: MODEL in a config)"
+        )
     head = [m for m in report.mismatched if m[0].startswith("head.")]
     if len(head) == len(problems):
         theirs, ours = head[0][1][0], head[0][2][0]
         return f"have {theirs} classes, the network {ours} (build it with {theirs}, or strict=False keeps its own head)"
     return f"leave {len(problems)} tensors without a place (strict=False lets them be)"
+
+
+def timeless(report: Report) -> list[str]:
+    """The kernels of an image network that lack only the time axis of ours."""
+    return [key for key, theirs, ours in report.mismatched if len(ours) == 5 and theirs == (*ours[:2], *ours[3:])]
 
 
 @torch.no_grad()

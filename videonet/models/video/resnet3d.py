@@ -25,6 +25,11 @@ def find_family(family: str, depth: int) -> Variant:
     return IMAGES[name]
 
 
+def image_backbone(family: str = "", depth: int = 50, scale: float = 1.0) -> nn.Module:
+    """The image backbone that `resnet3d` (or SlowFast's slow pathway) of these settings is made of."""
+    return find_family(family, depth).backbone(pathway=Pathway(scale=scale))
+
+
 def resnet3d(
     nd: Nd = VIDEO,
     *,
