@@ -18,6 +18,7 @@ from videonet import config, distributed
 from videonet.data import augmentation, box_splits, clip_splits, kinetics, transforms
 from videonet.data.box_split import BoxSplit
 from videonet.data.clips import ClipShape, FixedClips
+from videonet.data.images import ViewImages
 from videonet.data.keyframe_clips import KeyframeClips
 from videonet.data.loader import EvalLoader, TrainLoader, Workers
 from videonet.data.moments import MomentClips
@@ -256,14 +257,16 @@ def build_crop(cfg: CfgNode) -> Callable:
 def build_augment(cfg: CfgNode) -> augmentation.Chain | None:
     """What AUG changes in training clips, None where it changes nothing."""
     ops, _, magnitude = cfg.AUG.RAND_AUGMENT.partition("-")
-    if ops and not (ops.isdigit() and magnitude.isdigit()):
-        raise ValueError(f"AUG.RAND_AUGMENT is {cfg.AUG.RAND_AUGMENT!r}; it must be N-M, such as 2-9, or empty")
+    if ops and not (ops.isdigit() and magnitude.isdigit() and int(magnitude) <= 10):
+        raise ValueError(f"AUG.RAND_AUGMENT is {cfg.AUG.RAND_AUGMENT!r}; it must be N-M, M up to 10: 2-9, or empty")
     if cfg.TASK.NAME == "action_detection" and (ops or cfg.MIXUP.ALPHA or cfg.MIXUP.CUTMIX_ALPHA):
         raise ValueError("AUG.RAND_AUGMENT and MIXUP move or mix what is in the boxes: leave them off for detection")
     steps, jitter = [], cfg.AUG.COLOR_JITTER
     if jitter:
         strength = {"brightness": jitter, "contrast": jitter, "saturation": jitter}
         steps.append(partial(augmentation.colour_jitter, **strength))
+    if cfg.AUG.LIGHTING:
+        steps.append(partial(augmentation.lighting, std=cfg.AUG.LIGHTING))
     if ops:
         steps.append(partial(augmentation.rand_augment, ops=int(ops), magnitude=float(magnitude)))
     if cfg.AUG.ERASE:
@@ -279,9 +282,12 @@ def build_eval_loader(cfg: CfgNode, split: Split | BoxSplit, *, views: bool) -> 
         dataset = split.test(shape, scale=cfg.DATA.TEST_SCALE, **number)
     else:
         dataset = split.val(shape, scale=cfg.DATA.TEST_SCALE)
+    rows = max(1, cfg.TRAIN.BATCH_SIZE // distributed.world_size())
+    if views:  # images are small: several are read, and go through the network, at once
+        rows = max(1, cfg.TEST.BATCH_SIZE // dataset.views) if isinstance(dataset, ViewImages) else 1
     return EvalLoader(
         dataset,
-        1 if views else max(1, cfg.TRAIN.BATCH_SIZE // distributed.world_size()),
+        rows,
         rank=distributed.rank(),
         world_size=distributed.world_size(),
         workers=Workers(cfg.DATA_LOADER.NUM_WORKERS, timeout=cfg.DATA_LOADER.TIMEOUT),
