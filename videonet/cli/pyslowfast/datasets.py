@@ -93,7 +93,6 @@ def imagenet(theirs: Theirs) -> Ours:
         raise theirs.refuse("DATA.IN_VAL_CROP_RATIO", "an image keeps its shape when it is scaled; 0.875 is usual")
     if theirs.read("AUG.ENABLE"):
         return ours | {"DATA.TEST_SCALE": int(size / ratio)}
-    theirs.warn("DATA.TRAIN_PCA_EIGVAL", "training images get no PCA lighting")
     if short >= size:
         return ours | {"DATA.TEST_SCALE": short}
     theirs.warn(

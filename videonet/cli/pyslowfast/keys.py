@@ -100,6 +100,8 @@ READ: dict[str, Any] = {
     "DETECTION.ROI_XFORM_RESOLUTION": 7,
     "AVA.BGR": False,
     "AVA.FULL_TEST_ON_VAL": False,
+    "AVA.TRAIN_USE_COLOR_AUGMENTATION": False,
+    "AVA.TRAIN_PCA_JITTER_ONLY": True,
     "AVA.FRAME_DIR": "",  # PySlowFast's defaults are folders of its authors
     "AVA.FRAME_LIST_DIR": "",
     "AVA.ANNOTATION_DIR": "",
@@ -176,7 +178,6 @@ HELD: dict[str, tuple[Any, str]] = {
     "TRAIN.CHECKPOINT_TYPE": ("*", ""),  # a file is recognised by what is in it
     "TEST.CHECKPOINT_TYPE": ("*", ""),
     "AVA.IMG_PROC_BACKEND": ("*", ""),  # both scale bilinearly
-    "AVA.TRAIN_PCA_JITTER_ONLY": ("*", ""),  # counts with TRAIN_USE_COLOR_AUGMENTATION
     "DATA.DECODING_SHORT_SIZE": ("*", ""),  # crops are scaled while decoding, to the size that they need
     "SOLVER.GAMMA": ("*", ""),  # PySlowFast reads it nowhere, nor the next two
     "SOLVER.STEP_SIZE": ("*", ""),
@@ -185,7 +186,6 @@ HELD: dict[str, tuple[Any, str]] = {
     "MULTIGRID.DEFAULT_B": ("*", ""),
     "MULTIGRID.DEFAULT_T": ("*", ""),
     "MULTIGRID.DEFAULT_S": ("*", ""),
-    "AVA.TRAIN_USE_COLOR_AUGMENTATION": (False, "the colours of AVA's frames are not changed at random"),
     "RESNET.ZERO_INIT_FINAL_CONV": (False, "the last convolution of a branch does not start at zero"),
     "MODEL.ACT_CHECKPOINT": (False, "activations are kept, not computed again"),
     "MODEL.FP16_ALLREDUCE": (False, "gradients are averaged in their own precision"),
@@ -198,7 +198,7 @@ HELD: dict[str, tuple[Any, str]] = {
     "DATA_LOADER.PIN_MEMORY": (True, "batches for a GPU are pinned"),
     "DATA_LOADER.ENABLE_MULTI_THREAD_DECODE": (False, "a worker decodes in one thread"),
     "DATA.DECODING_BACKEND": ("pyav", "frames are decoded by pyav (set DATA.DECODING_BACKEND to change that)"),
-    "DATA.TRAIN_PCA_EIGVAL": ([0.225, 0.224, 0.229], "there is no PCA lighting"),
+    "DATA.TRAIN_PCA_EIGVAL": ([0.225, 0.224, 0.229], "the components of AUG.LIGHTING are ImageNet's"),
     "DATA.TRAIN_PCA_EIGVEC": ("*", ""),
     "DATA.TRAIN_JITTER_MOTION_SHIFT": (False, "a crop stays where it is over the clip"),
     "DATA.TRAIN_JITTER_FPS": (0.0, "the frame rate is not jittered"),

@@ -10,6 +10,7 @@ from videonet.cli.pyslowfast.settings import Ours, Theirs
 
 MODES = {"batchnorm": "train", "sub_batchnorm": "sub", "sync_batchnorm": "sync", "sync_batchnorm_apex": "sync"}
 OPTIMIZERS = {"sgd": "sgd", "adam": "adam", "adamw": "adamw", "mt_adamw": "adamw"}
+LIGHTING = 0.1  # as PySlowFast's readers have it
 AUGMENTED = ("kinetics", "imagenet")
 RAND_AUGMENT = re.compile(r"rand-m(\d+)(?:-n(\d+))?(?:-mstd([\d.]+))?(-inc1)?$")
 
@@ -55,14 +56,20 @@ def norms(theirs: Theirs) -> Ours:
 
 
 def augmentation(theirs: Theirs) -> Ours:
-    """AUG and MIXUP, which count in PySlowFast where they are enabled."""
+    """AUG and MIXUP, which count in PySlowFast where they are enabled, and what its readers do without them."""
     ours: Ours = {"AUG.COLOR_JITTER": 0.0, "AUG.RAND_AUGMENT": "", "AUG.ERASE": 0.0}
     jitter, kind, erase = (theirs.read(f"AUG.{key}") for key in ("COLOR_JITTER", "AA_TYPE", "RE_PROB"))
     dataset, _ = DATASETS[theirs.read("TRAIN.DATASET").lower()]
-    if theirs.read("AUG.ENABLE") and dataset not in AUGMENTED:
+    enabled = theirs.read("AUG.ENABLE")
+    if enabled and dataset not in AUGMENTED:
         theirs.warn("AUG.ENABLE", f"PySlowFast does not augment {dataset}, so it is not done here")
-    elif theirs.read("AUG.ENABLE"):
+    elif enabled:
         ours = {"AUG.COLOR_JITTER": jitter, "AUG.RAND_AUGMENT": rand_augment(theirs, kind), "AUG.ERASE": erase}
+    elif dataset == "imagenet":
+        ours["AUG.LIGHTING"] = LIGHTING
+    if dataset == "ava" and theirs.read("AVA.TRAIN_USE_COLOR_AUGMENTATION"):
+        ours |= {"AUG.LIGHTING": LIGHTING}
+        ours |= {} if theirs.read("AVA.TRAIN_PCA_JITTER_ONLY") else {"AUG.COLOR_JITTER": 0.4}
     alpha, cutmix, smooth = (theirs.read(f"MIXUP.{key}") for key in ("ALPHA", "CUTMIX_ALPHA", "LABEL_SMOOTH_VALUE"))
     if not theirs.read("MIXUP.ENABLE"):
         return ours | {"MIXUP.ALPHA": 0.0, "MIXUP.CUTMIX_ALPHA": 0.0}
