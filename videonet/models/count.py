@@ -10,6 +10,8 @@ from torch import nn
 from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode
 
+from videonet.models.heads import Roi
+
 ATTENTION = ("bmm", "baddbmm", "_scaled_dot_product", "_flash_attention", "_efficient_attention")
 
 
@@ -33,7 +35,7 @@ def count_params(model: nn.Module) -> int:
 
 
 def count_macs(model: nn.Module, input_size: Sequence[int]) -> Macs:
-    """Multiply-adds of one item of `input_size`: (3, H, W), or (3, T, H, W) for a clip.
+    """Multiply-adds of one item of `input_size`: (3, H, W), or (3, T, H, W) for a clip; with one box in detection.
 
     The model runs on the meta device, so nothing is computed and its weights, statistics and mode stay as they are.
     """
@@ -43,11 +45,14 @@ def count_macs(model: nn.Module, input_size: Sequence[int]) -> Macs:
         **dict(model.named_buffers(remove_duplicate=False)),
     }
     shapes = {name: tensor.detach().to("meta") for name, tensor in tensors.items()}
+    inputs = [torch.empty(1, *input_size, device="meta")]
+    if isinstance(getattr(model, "head", None), Roi):
+        inputs.append(torch.empty(1, 5, device="meta"))
     counter = FlopCounterMode(display=False)
     model.eval()
     try:
         with torch.no_grad(), counter:
-            functional_call(model, shapes, (torch.empty(1, *input_size, device="meta"),))
+            functional_call(model, shapes, tuple(inputs))
     finally:
         for module, training in modes.items():
             module.training = training
