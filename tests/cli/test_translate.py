@@ -127,6 +127,15 @@ def test_the_network_sees_the_colours_that_it_was_trained_on(configs: dict, name
     assert translate(configs[name])[0]["DATA"]["REVERSE_INPUT_CHANNEL"] is wanted
 
 
+@pytest.mark.parametrize("dataset, swapped", [("ssv2", True), ("ptvssv2", False), ("kinetics", False)])
+def test_mean_and_std_belong_to_the_colours_that_pyslowfast_gives_them_to(dataset: str, swapped: bool) -> None:
+    mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+    ours, warnings = translate({**BASE, "TRAIN.DATASET": dataset, "DATA.MEAN": mean, "DATA.STD": std})
+    order = slice(None, None, -1 if swapped else 1)
+    assert (mean[order], std[order]) == (ours["DATA"]["MEAN"], ours["DATA"]["STD"])
+    assert any(warning.startswith("DATA.MEAN") for warning in warnings) == swapped
+
+
 def another(value: Any) -> Any:
     """A value of the same kind that is not the same."""
     if isinstance(value, bool):

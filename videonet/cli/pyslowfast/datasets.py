@@ -7,6 +7,7 @@ import os
 from videonet.cli.pyslowfast.keys import AVA, DATASETS
 from videonet.cli.pyslowfast.settings import Ours, Theirs
 
+NORMALISED_AS_BGR = ("ava", "charades", "ssv2")  # frames as OpenCV reads them, whatever the network sees
 TASKS = {"charades": "multi_label", "ssv2": "classification", "imagenet": "classification"}
 
 
@@ -40,7 +41,7 @@ def check_network(theirs: Theirs, kind: str) -> None:
 
 
 def colours(theirs: Theirs, name: str) -> Ours:
-    """DATA.REVERSE_INPUT_CHANNEL: whether the network sees blue green red; frames here are red green blue."""
+    """DATA.REVERSE_INPUT_CHANNEL: whether the network sees blue green red; frames here are red green blue, as MEAN."""
     kind, opencv = DATASETS[name]
     reverse, blue_first = theirs.read("DATA.REVERSE_INPUT_CHANNEL"), kind == "ava" and theirs.read("AVA.BGR")
     bgr = (opencv or blue_first) != reverse
@@ -50,7 +51,15 @@ def colours(theirs: Theirs, name: str) -> Ours:
             f"PySlowFast reads the frames of {name} as BGR, so its network sees {'BGR' if bgr else 'RGB'}; "
             f"frames here are RGB: the key becomes {str(bgr).lower()}",
         )
-    return {"DATA.REVERSE_INPUT_CHANNEL": bgr}
+    ours: Ours = {"DATA.REVERSE_INPUT_CHANNEL": bgr}
+    for key in ("DATA.MEAN", "DATA.STD"):
+        values = theirs.read(key)
+        if name in NORMALISED_AS_BGR and len(set(values)) > 1:
+            ours[key] = list(values)[::-1]
+            theirs.warn(
+                key, f"PySlowFast takes it as blue green red for {name}; here it is red green blue: {ours[key]}"
+            )
+    return ours
 
 
 def kinetics(theirs: Theirs) -> Ours:
