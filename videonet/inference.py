@@ -132,23 +132,24 @@ def open_trained(
     path: str | Path,
     *,
     name: str = "",
-    file: str = "",
+    cfg: CfgNode | None = None,
     classes: str = "",
     overrides: Sequence[Any] = (),
     device: str = "",
 ) -> Trained:
-    """A checkpoint of ours, or weights of another source for the network `name` or that of a config `file`.
+    """A checkpoint of ours, or weights of another source for the network `name` or that of a config.
 
     classes: file with one name a line, in place of the names in the checkpoint. overrides: `KEY VALUE` pairs over the
     checkpoint's config. With a `name`, frames are normalised as the source of the weights did, unless overrides say so.
     """
     content = read_weights(path)
     names = read_names(classes) if classes else tuple(content.get("classes", ()))
-    cfg = config_of(path, content, name, file, len(names), overrides)
+    given = cfg
+    cfg = given or config_of(path, content, name, len(names), overrides)
     model, report = load(path, cfg, count_classes(state_of(content)) or len(names))
-    if name:
+    if name and not given:
         known = published.source_settings(report.facts)
-        cfg = config_of(path, content, name, file, len(names), overrides, known)
+        cfg = config_of(path, content, name, len(names), overrides, known)
         if known.get("BN.EPS", cfg.BN.EPS) not in epsilons(model):
             model, report = load(path, cfg, len(names))
     count = count_classes(model.state_dict())
@@ -177,12 +178,14 @@ def epsilons(model: torch.nn.Module) -> set[float]:
     return {m.eps for m in model.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)}
 
 
-def open_fresh(*, name: str = "", file: str = "", overrides: Sequence[Any] = (), device: str = "") -> Trained:
-    """The network of a name or of a config file as it is built, with random weights: to measure or to export it."""
-    cfg = build.load_config(file, overrides) if file else config_of("", {}, name, "", 0, overrides)
+def open_fresh(
+    *, name: str = "", cfg: CfgNode | None = None, overrides: Sequence[Any] = (), device: str = ""
+) -> Trained:
+    """The network of a name or of a config as it is built, with random weights: to measure or to export it."""
+    cfg = cfg or config_of("", {}, name, 0, overrides)
     model = build.build_model(cfg, cfg.MODEL.NUM_CLASSES or build.VARIANTS[cfg.MODEL.NAME].num_classes)
     place = distributed.device(device or cfg.DEVICE)
-    return Trained(Path(file or name), cfg, ready(cfg, model, place), (), place, Report("random weights"))
+    return Trained(Path(name), cfg, ready(cfg, model, place), (), place, Report("random weights"))
 
 
 def read_names(path: str | Path) -> tuple[str, ...]:
@@ -197,17 +200,14 @@ def config_of(
     path: str | Path,
     content: Mapping[str, Any],
     name: str,
-    file: str,
     num_classes: int,
     overrides: Sequence[Any],
     known: Mapping[str, Any] | None = None,
 ) -> CfgNode:
-    """The config of a checkpoint: of `file` if given, its own, or how the network `name` was published to be fed.
+    """The config of a checkpoint: its own, or how the network `name` was published to be fed.
 
     known: dotted settings that hold for the source of the weights, over the published ones.
     """
-    if file:
-        return build.load_config(file, overrides)
     if "config" in content:
         if name:
             raise ValueError(f"{path} is a checkpoint of ours and says which network it is; leave the name {name} out")

@@ -45,10 +45,12 @@ def run(args: argparse.Namespace) -> int:
 
 def built(args: argparse.Namespace) -> Trained:
     """The network as a run would place it."""
+    from videonet.cli.configs import load_config
     from videonet.inference import open_fresh
     from videonet.run import place
 
-    fresh = open_fresh(name=args.name, file=args.cfg, overrides=args.opts, device=args.device)
+    cfg = load_config(args.cfg, args.opts) if args.cfg else None
+    fresh = open_fresh(name=args.name, cfg=cfg, overrides=args.opts, device=args.device)
     place(fresh.cfg, fresh.model, fresh.device)
     return fresh
 

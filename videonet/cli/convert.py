@@ -42,14 +42,15 @@ def run(args: argparse.Namespace) -> int:
     out.parent.mkdir(parents=True, exist_ok=True)
     if source.suffix in (".yaml", ".yml"):
         return convert_config(source, out, args.json)
+    from videonet.cli.configs import load_config
     from videonet.engine.checkpoint import write_whole
     from videonet.inference import open_trained
 
     pixels = {"DATA.MEAN": args.mean, "DATA.STD": args.std}
     given = [word for key, value in pixels.items() if value for word in (key, value)]
-    trained = open_trained(
-        source, name=args.model, file=args.cfg, classes=args.classes, overrides=[*given, *args.opts], device="cpu"
-    )
+    given += args.opts
+    cfg = load_config(args.cfg, given) if args.cfg else None
+    trained = open_trained(source, name=args.model, cfg=cfg, classes=args.classes, overrides=given, device="cpu")
     write_whole(out, packed(trained))
     said = report(trained, str(out))
     print(json.dumps(said, indent=1) if args.json else f"{trained.report}\n" + "\n".join(said["lines"]))

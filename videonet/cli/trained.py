@@ -30,16 +30,18 @@ def add_network(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
 
 def open_from(args: argparse.Namespace) -> Trained:
     """The network of these arguments with its weights, or as it is built where no checkpoint is given."""
+    from videonet.cli.configs import load_config
     from videonet.inference import open_fresh, open_trained
 
+    cfg = load_config(args.cfg, args.opts) if args.cfg else None
     if not args.checkpoint:
         if not (args.model or args.cfg):
             raise ValueError("say which network: --checkpoint F, --model NAME or --cfg FILE")
-        return open_fresh(name=args.model, file=args.cfg, overrides=args.opts, device=args.device)
+        return open_fresh(name=args.model, cfg=cfg, overrides=args.opts, device=args.device)
     return open_trained(
         args.checkpoint,
         name=args.model,
-        file=args.cfg,
+        cfg=cfg,
         classes=args.classes,
         overrides=args.opts,
         device=args.device,
