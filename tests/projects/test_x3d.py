@@ -170,7 +170,8 @@ def stubbed(monkeypatch):
 
 def start(demo: Path, folder: Path, *overrides) -> list:
     given = ["DATA.PATH_TO_DATA_DIR", str(demo), "OUTPUT_DIR", str(folder), *overrides]
-    return expand.expand(expand.Candidates(FOLDER / "demo.yaml", given), target=0.0008, steps=3)
+    networks = expand.Candidates(FOLDER / "demo.yaml", given)
+    return expand.expand(networks, target=3.3 * networks.measure(networks.start())[1], steps=3)
 
 
 def test_nothing_is_trained_twice_and_the_path_comes_out_the_same(demo, tmp_path, stubbed, cheap):
@@ -187,7 +188,7 @@ def test_nothing_is_trained_twice_and_the_path_comes_out_the_same(demo, tmp_path
     rows = [json.loads(line) for line in text.splitlines()]
     assert {"step", "kind", "axis", "factors", "params", "gmacs", "top1", "kept"} == set(rows[0])
     assert [row["kind"] for row in rows if row["kept"]] == ["base", "forward", "forward", "backward"]
-    assert rows[-1]["gmacs"] <= 0.0008
+    assert 2 * rows[0]["gmacs"] < rows[-1]["gmacs"] <= 3.3 * rows[0]["gmacs"]
 
 
 def test_candidates_of_another_recipe_are_refused_by_the_key(demo, tmp_path, stubbed, cheap):
@@ -202,11 +203,11 @@ def test_a_network_without_the_factors_is_refused(tmp_path):
 
 
 def test_crops_and_scale_jitter_grow_together(networks):
-    before, after = networks.base.DATA, networks.config(Factors(2, 4, 64, 1.0, 1.0, 1.0)).DATA
-    by = 64 / before.TRAIN_CROP_SIZE
-    assert (after.TRAIN_CROP_SIZE, after.TEST_CROP_SIZE) == (64, before.TEST_CROP_SIZE * by)
+    before, after = networks.base.DATA, networks.config(Factors(2, 4, 72, 1.0, 1.0, 1.0)).DATA
+    by = 72 / before.TRAIN_CROP_SIZE
+    assert after.TRAIN_CROP_SIZE == 72 and before.TEST_CROP_SIZE * by == after.TEST_CROP_SIZE
     for small, large in zip(before.TRAIN_JITTER_SCALES, after.TRAIN_JITTER_SCALES):
-        assert large == small * by
+        assert large == pytest.approx(small * by, abs=0.5)
 
 
 def test_a_real_candidate_trains_is_tested_and_scores_the_same_again(demo, tmp_path):
