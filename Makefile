@@ -20,7 +20,7 @@ install: $(STAMP)
 demo: $(STAMP)
 	$(BIN)/videonet data demo --out data/demo
 	$(BIN)/python tools/run_net.py --cfg $(DEMO)
-	@$(BIN)/python tools/demo_line.py output/demo
+	@$(BIN)/python tools/demo_line.py $(DEMO)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2
