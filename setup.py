@@ -18,7 +18,7 @@ setup(
         "torch>=2.4",
         "torchvision>=0.19",
         "numpy>=1.24",
-        "av>=14",
+        "av>=17",
         "fvcore>=0.1.5.post20221221",
         "pyyaml>=6",
         "matplotlib>=3.7",

@@ -107,7 +107,7 @@ def _must_count(stream: Stream, packets: list[Packet]) -> bool:
     codec = stream.video.codec_context
     if codec.name == "mpeg4" and min((packet.size for packet in packets), default=0) <= _NOTHING_CODED:
         return True
-    if codec.name in ("h264", "hevc") and codec.field_order not in _PROGRESSIVE:
+    if codec.name in ("h264", "hevc") and getattr(codec, "field_order", 0) not in _PROGRESSIVE:
         return True
     return stream.container.format.name == "avi" and codec.name not in _INTRA_ONLY and bool(codec.has_b_frames)
 

@@ -34,18 +34,18 @@ class Stream:
 
     def _open(self, source: Source) -> av.container.InputContainer:
         target = self._file or source.address or f"file:{source.path}"
-        options = {"skip_loop_filter": "all", "max_pixels": str(MAX_PIXELS), "pattern_type": "none"}
+        options = {"pattern_type": "none"}
         if not source.address:
             options["protocol_whitelist"] = "file"
         try:
-            return av.open(target, "r", options=options, metadata_errors="ignore", buffer_size=1 << 18)
+            return av.open(target, "r", container_options=options, metadata_errors="ignore", buffer_size=1 << 18)
         except (av.FFmpegError, OSError, ValueError, OverflowError) as error:
             self._close_file()
             raise VideoError(self.name, "unreadable", _words(error)) from error
 
     def _pick(self) -> VideoStream:
         best = self.container.streams.best("video")
-        if best is None or best.disposition & _ATTACHED_PICTURE or best.codec_context is None:
+        if best is None or _is_cover(best) or best.codec_context is None:
             kinds = ", ".join(sorted({stream.type for stream in self.container.streams})) or "no stream"
             raise VideoError(self.name, "no video stream", f"the file has {kinds}")
         if best.codec_context.name in _TEXT_ART:
@@ -90,6 +90,11 @@ class Stream:
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def _is_cover(video: VideoStream) -> bool:
+    """Whether a stream is a picture that goes with a sound (PyAV tells by an integer since 17.1, by a flag before)."""
+    return bool(getattr(video.disposition, "value", video.disposition) & _ATTACHED_PICTURE)
 
 
 def _words(error: Exception) -> str:
