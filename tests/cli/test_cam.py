@@ -26,6 +26,17 @@ def test_heat_moves_from_clip_to_clip():
     assert values == pytest.approx([0, 0, 0.5, 1, 1, 2, 2.5, 3])
 
 
+def test_a_video_without_evidence_stays_as_it_is(videonet, checkpoint, movie, tmp_path):
+    saved = torch.load(checkpoint, weights_only=True)
+    saved["model"]["head.fc.weight"].zero_()
+    torch.save(saved, tmp_path / "zero.pt")
+    words = ("--checkpoint", tmp_path / "zero.pt", "--class", "run", "--out", tmp_path / "cam.mp4")
+    code, _, err = videonet("cam", movie, *words)
+    assert code == 0 and "nothing in it speaks for 'run'" in err
+    with Video(movie) as before, Video(tmp_path / "cam.mp4") as after:
+        assert (before.read([50])[:, 40:].int() - after.read([50])[:, 40:].int()).abs().float().mean() < 3
+
+
 def test_an_image_network_shows_each_frame(videonet, tmp_path, movie):
     path = save_checkpoint(tmp_path / "image.pt", ["MODEL.NAME", "cifar_resnet20", *DATA])
     words = ("--checkpoint", path, "--layer", "res3", "--out", tmp_path / "cam.mp4")

@@ -40,13 +40,18 @@ def test_a_network_that_looks_at_one_corner_lights_that_corner(corner):
     assert not heat.any()
 
 
-def test_evidence_is_what_each_position_adds_to_the_logit():
+def test_evidence_is_what_each_position_adds():
     torch.manual_seed(0)
     model = build.create("slowfast_8x8_r50", num_classes=3, scale=0.125, depth=18).eval()
     clip = torch.randn(2, 3, 8, 64, 64)
     heat = GradCam(model)(clip, 2)
     assert heat.shape == (2, 8, 2, 2)
-    torch.testing.assert_close(heat.mean((1, 2, 3)) + model.head.fc.bias[2], model(clip)[:, 2], rtol=1e-4, atol=1e-5)
+    torch.nn.init.normal_(model.head.fc.bias)
+    logits = model(clip) - model.head.fc.bias
+    torch.testing.assert_close(heat.mean((1, 2, 3)), logits[:, 2] - logits.mean(1), rtol=1e-4, atol=1e-5)
+    model.activation = "sigmoid"
+    torch.testing.assert_close(GradCam(model)(clip, 2).mean((1, 2, 3)), logits[:, 2], rtol=1e-4, atol=1e-5)
+    model.activation = "softmax"
     both = GradCam(model, "res5")(clip, 2)
     torch.testing.assert_close(both, heat)
     alone = GradCam(model, "slow.res5")(clip, 2) + 0 * heat[:, ::4]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import TYPE_CHECKING
 
 from videonet.cli.trained import add_trained, open_from
@@ -39,8 +40,9 @@ def run(args: argparse.Namespace) -> int:
     starts, heat, window = gather_heat(trained, args.video, label, args.layer)
     peak = float(heat.max())
     if peak <= 0:
-        raise ValueError(f"{args.video}: nothing in it speaks for {trained.classes[label]!r}; see `videonet predict`")
-    frames = draw(args.video, args.out, starts, (heat / peak).clamp(min=0), window, trained.classes[label])
+        print(f"{args.video}: nothing in it speaks for {trained.classes[label]!r}, so it stays cold", file=sys.stderr)
+    heat = (heat / max(peak, 1e-12)).clamp(min=0)
+    frames = draw(args.video, args.out, starts, heat, window, trained.classes[label])
     print(f"{args.out}: {frames} frames, evidence for {trained.classes[label]!r}")
     return 0
 

@@ -13,9 +13,10 @@ from videonet.models.network import Network
 class GradCam:
     """Evidence for a class over the maps of a layer; by default of the last map of every pathway.
 
-    Section 3 of the paper: each channel is weighed by the gradient of the class's logit. Gradients are summed over the
-    map, so that behind a global mean the evidence is what each position adds to the logit, and pathways of different
-    rates can be added up. What `relu` leaves of it is the paper's map.
+    Section 3 of the paper: each channel is weighed by the gradient of the class's logit; under a softmax, which a
+    number added to all logits does not change, of how far it is above their mean. Gradients are summed over the map, so
+    that behind a global mean the evidence is what each position adds, and pathways of different rates can be added up.
+    What `relu` leaves of it is the paper's map.
 
     layer: a name such as "res4" or "slow.res5", as `models.features` knows them; "": the last maps.
     """
@@ -28,7 +29,8 @@ class GradCam:
     def __call__(self, clip: Tensor, label: int) -> Tensor:
         """(B, 3, [T,] H, W) -> evidence (B, T', H', W') for a class; of an image, T' is 1."""
         maps, logits = self._watched(clip) if self._layers else self._last(clip)
-        gradients = torch.autograd.grad(logits[:, label].sum(), maps)
+        above = logits[:, label] - (logits.mean(1) if self.model.activation == "softmax" else 0)
+        gradients = torch.autograd.grad(above.sum(), maps)
         found = [evidence(value.detach(), gradient) for value, gradient in zip(maps, gradients)]
         size = [max(sizes) for sizes in zip(*(one.shape[1:] for one in found))]
         return sum(F.interpolate(one[:, None], size, mode="trilinear")[:, 0] for one in found)
