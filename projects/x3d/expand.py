@@ -106,7 +106,7 @@ def describe(step: Step, metric: str) -> str:
     for trial in step.trials:
         mark = "->" if trial is step.kept else "  "
         size = f"{trial.params / 1e6:.3f} M  {trial.gmacs:.4g} GMACs"
-        lines.append(f"{mark} {trial.axis or 'base':10}  {trial.factors.name:28}  {size}  {metric} {trial.score:.2f}")
+        lines.append(f"{mark} {trial.axis or 'base':10}  {trial.factors.name:28}  {size}  {metric} {trial.score:.4g}")
     return "\n".join(lines)
 
 

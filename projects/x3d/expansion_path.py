@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -49,7 +50,9 @@ def draw_path(steps: Sequence[Step], metric: str, path: Path) -> None:
     kept = [step.kept for step in steps]
     axes.plot([k.gmacs for k in kept], [k.score for k in kept], "k-", marker="o", fillstyle="none", label="path")
     axes.set_xscale("log", base=2)
-    axes.xaxis.set_major_formatter("{x:.3g}")
+    doublings = range(math.ceil(math.log2(max(trial.gmacs for trial in trials) / kept[0].gmacs)) + 1)
+    axes.set_xticks([kept[0].gmacs * 2**i for i in doublings])
+    axes.xaxis.set_major_formatter("{x:.2g}")
     axes.set(xlabel="GMACs", ylabel=metric)
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small")
