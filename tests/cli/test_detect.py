@@ -1,6 +1,7 @@
 """videonet detect: boxes of any origin in, the same boxes with actions out; people found by a detector from a file."""
 
 import csv
+import sys
 
 import numpy as np
 import pytest
@@ -75,6 +76,23 @@ def test_a_detector_finds_people_and_only_people(movie):
         assert boxes.time.tolist() == [0.75, 2.25, 3.75]
         assert boxes.box[0].tolist() == [0, 0.125, 0.5, 0.5]
         assert len(detected(video, lambda frame: (torch.zeros(0, 4), torch.zeros(0)), every=1)) == 0
+
+
+def test_a_function_of_the_user_finds_people(videonet, mistake, actions, movie, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "finder.py").write_text(
+        "import torch\n\ndef people(frame):\n"
+        "    height, width, _ = frame.shape\n"
+        "    return torch.tensor([[0.0, 0, width / 2, height]]), torch.ones(1)\n"
+    )
+    words = ("detect", movie, "--checkpoint", actions, "--out", tmp_path / "out")
+    code, out, _ = videonet(*words, "--detector", "finder:people", "--every", 2)
+    assert code == 0 and "2 boxes at 2 moments" in out
+    boxes = read_box_list(tmp_path / "out" / "clip one.csv", classes=CLASSES)
+    assert boxes.box.tolist() == [[0, 0, 0.5, 1]] * 2 and boxes.time.tolist() == [1, 3]
+    assert "module:function that Python can import" in mistake(*words, "--detector", "finder:nobody")
+    assert "module:function" in mistake(*words, "--detector", "yolo")
+    assert "" not in sys.path
 
 
 def test_torchvision_is_recognised_by_its_weights(videonet, mistake, actions, movie, tmp_path, monkeypatch):

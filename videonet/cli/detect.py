@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,11 +24,16 @@ if TYPE_CHECKING:
 EXAMPLES = {
     "detect": "examples:\n  videonet detect clip.mp4 --checkpoint ava.pt --boxes people.csv --out output/clip\n"
     "  videonet detect clip.mp4 --checkpoint ava.pt --detector torchvision \\\n"
-    "    --detector-weights fasterrcnn_resnet50_fpn_v2_coco-dd69338a.pth --every 0.5 --out output/clip"
+    "    --detector-weights fasterrcnn_resnet50_fpn_v2_coco-dd69338a.pth --every 0.5 --out output/clip\n"
+    "  videonet detect clip.mp4 --checkpoint ava.pt --detector mine:find_people --out output/clip"
 }
 BOXES_HELP = (
     "people, by any detector or tracker: a CSV with the header video,t_sec,x1,y1,x2,y2,label[,score][,person], "
     "fractions of the frame, label empty; person ids are passed on"
+)
+DETECTOR_HELP = (
+    "find the people: torchvision (needs --detector-weights), or module:function of yours, from a frame uint8 "
+    "(H, W, 3) to boxes (n, 4) in pixels and scores (n,)"
 )
 NO_PEOPLE = (
     "say where the people are: --boxes CSV, or --detector torchvision with --detector-weights F. Nothing is "
@@ -38,7 +45,7 @@ def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
     """VIDEO --checkpoint F (--boxes CSV | --detector torchvision) --out DIR."""
     parser.add_argument("video", help="the file to look at")
     parser.add_argument("--boxes", default="", metavar="CSV", help=BOXES_HELP)
-    parser.add_argument("--detector", choices=["torchvision"], help="find the people; needs --detector-weights")
+    parser.add_argument("--detector", default="", metavar="NAME", help=DETECTOR_HELP)
     parser.add_argument("--detector-weights", default="", metavar="F", help="weight file of torchvision, COCO classes")
     parser.add_argument("--every", type=float, default=1.0, metavar="S", help="seconds between detections (1)")
     parser.add_argument("--least", type=float, default=0.8, metavar="P", help="score of a person to be kept (0.8)")
@@ -55,21 +62,15 @@ def run(args: argparse.Namespace) -> int:
 
     if bool(args.boxes) == bool(args.detector):
         raise ValueError(NO_PEOPLE if not args.boxes else "give --boxes or --detector, not both")
-    if args.detector and not (args.detector_weights and args.every > 0):
-        raise ValueError(NO_PEOPLE if not args.detector_weights else f"--every is {args.every:g}; it must be above 0")
+    if args.every <= 0:
+        raise ValueError(f"--every is {args.every:g}; it must be seconds above 0")
     trained = open_from(args).named()
     if not isinstance(trained.model.head, Roi):
         raise ValueError(
             f"{args.checkpoint} has no head for boxes (HEAD.NAME roi); `videonet predict` names whole clips"
         )
     with trained.open(args.video) as video:
-        if args.boxes:
-            people = listed(args.boxes, args.video)
-        else:
-            from videonet.models.detector import torchvision_detector
-
-            detector = torchvision_detector(args.detector_weights, trained.device, least=args.least)
-            people = detected(video, detector, args.every)
+        people = listed(args.boxes, args.video) if args.boxes else detected(video, detector_of(args), args.every)
         scores = score(trained, video, people)
     found = with_actions(people, scores, trained.classes, args.min_score)
     folder, name = Path(args.out), Path(args.video).stem
@@ -81,6 +82,28 @@ def run(args: argparse.Namespace) -> int:
     )
     print(f"{folder / name}.mp4: {frames} frames")
     return 0
+
+
+def detector_of(args: argparse.Namespace) -> Detector:
+    """torchvision's with the weights of a file, or a function of the user's by the name of its module."""
+    if args.detector == "torchvision":
+        if not args.detector_weights:
+            raise ValueError(NO_PEOPLE)
+        from videonet.distributed import device
+        from videonet.models.detector import torchvision_detector
+
+        return torchvision_detector(args.detector_weights, device(args.device or "auto"), least=args.least)
+    module, _, function = args.detector.partition(":")
+    sys.path.insert(0, "")  # a module in the working directory
+    try:
+        return getattr(import_module(module), function)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(
+            f"--detector is {args.detector!r}; it must be torchvision, or module:function that Python can import "
+            f"from here ({error})"
+        ) from error
+    finally:
+        sys.path.remove("")
 
 
 def listed(path: str, video: str) -> Boxes:
