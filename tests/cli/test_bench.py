@@ -3,10 +3,13 @@
 import json
 
 import pytest
+import torch
 import yaml
 
 from tests.cli.conftest import TINY
 from videonet import build
+from videonet.cli.bench_model import peer
+from videonet.inference import open_fresh
 
 
 @pytest.fixture
@@ -45,6 +48,13 @@ def test_beside_pytorchvideo(videonet):
     assert code == 0 and "x as fast as pytorchvideo" in out and "train" in out
     code, out, _ = videonet("bench", "model", "x3d_xs", "--repeats", 1, "--size", 96)
     assert "pytorchvideo was not measured: it does not run at this size" in out
+
+
+def test_the_peer_of_a_slowfast_may_be_asked_twice():
+    pytest.importorskip("pytorchvideo")
+    fresh = open_fresh(name="slowfast_8x8_r50", device="cpu")
+    work, why_not = peer(fresh, torch.zeros(1, 3, 32, 224, 224), "fp32")
+    assert not why_not and work() is work() is None
 
 
 def test_mistakes_are_one_line(mistake, tiny):

@@ -201,7 +201,7 @@ def peer(fresh: Trained, clip: torch.Tensor, precision: str) -> tuple[Callable[[
 
     def work() -> None:
         with torch.no_grad(), autocast(precision, clip.device):
-            model(given)
+            model(list(given) if isinstance(given, list) else given)  # it puts its maps into the list
 
     try:
         work()
