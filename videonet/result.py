@@ -50,7 +50,7 @@ def write_clips(folder: Path, scored: Scored, split: Split, data: FixedClips) ->
     rows = zip(scored.index.tolist(), scored.scores.numpy(), scored.target.numpy())
     predictions = (report.prediction(data.name(i), label, row, classes, data.views) for i, row, label in rows)
     report.write_predictions(predictions, folder / "predictions.csv")
-    report.write_report(folder)
+    report.write_report(folder, classes)
 
 
 def write_boxes(folder: Path, scored: Scored, data: KeyframeClips, metric: BoxAP) -> list[str]:

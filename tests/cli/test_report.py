@@ -62,3 +62,22 @@ def test_mistakes_are_one_line(mistake, tmp_path):
 def test_help_has_an_example(videonet):
     code, out, _ = videonet("report", "--help")
     assert code == 0 and "videonet report diff output/a" in out
+
+
+def test_several_labels_a_clip_have_average_precisions(videonet, tmp_path):
+    scores = np.array([[0.9, 0.1, 0.3], [0.8, 0.7, 0.2], [0.1, 0.6, 0.1]], np.float32)
+    labels = np.float32([[1, 0, 0], [0, 1, 0], [1, 0, 0]])
+    rows = [prediction(f"{i}.mp4", label, row, CLASSES, 30) for i, (label, row) in enumerate(zip(labels, scores))]
+    write_predictions(rows, tmp_path / "predictions.csv")
+    code, out, _ = videonet("report", tmp_path)
+    assert code == 0 and out.splitlines()[-1] == "mAP 91.67 % of 3 clips", out
+    assert out.splitlines()[1].split() == ["83.33", "2", "run"] and out.splitlines()[3].split() == ["-", "0", "2"]
+    said = json.loads(videonet("report", tmp_path, "--json")[1])
+    assert said["mAP"] == pytest.approx((5 / 6 + 1) / 2) and said["per_class"][2]["ap"] is None
+    assert not (tmp_path / "confusion.png").exists()
+
+
+def test_boxes_are_sent_to_their_own_figures(videonet, tmp_path):
+    (tmp_path / "predictions.csv").write_text("video,t_sec,x1,y1,x2,y2,label,score,person\na,1,0,0,1,1,run,0.5,\n")
+    code, _, err = videonet("report", tmp_path)
+    assert code == 2 and "per_class.csv" in err and "videonet evaluate ava" in err

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +69,7 @@ def evaluate_files(
     rules = find_protocol(protocol)
     if _is_label_map(labels):
         classes, groups = ava.read_label_map(labels), AVA_GROUPS
-        truth, found = ava.read_truth(gt), ava.read_detections(pred)
+        truth, found = ava.read_truth(gt), read_ava_detections(pred, classes)
     else:
         names = read_classes(labels)
         classes, groups = dict(enumerate(names)), {}
@@ -85,6 +87,15 @@ def evaluate_files(
     if len(ids) and rules.excluded == "none":
         reasons.append(f"the {protocol} protocol knows no exclusions: {len(ids)} excluded timestamps were not left out")
     return {"protocol": protocol, **result, "reasons": reasons}
+
+
+def read_ava_detections(path: str | Path, classes: Mapping[int, str]) -> Boxes:
+    """Detections in AVA's form, or in a plain box list with the names of a label map, as a test of ours leaves them."""
+    with ava.open_annotation(path) as file:
+        if not file.readline().decode(errors="replace").startswith(box_list.HEADER):
+            return ava.read_detections(path)
+    found = box_list.read_box_list(path, classes=list(classes.values()))
+    return replace(found, label=np.array([*classes, -1], np.int32)[found.label])
 
 
 def _is_label_map(path: str | Path) -> bool:

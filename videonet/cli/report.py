@@ -42,8 +42,25 @@ def run(args: argparse.Namespace) -> int:
 
     folder = Path(args.words[0])
     summary = write_report(folder.parent if folder.name == "predictions.csv" else folder)
-    print(json.dumps(summary | {"counts": summary["counts"].tolist()}) if args.json else table(summary))
+    if args.json:
+        counts = {"counts": summary["counts"].tolist()} if "counts" in summary else {}
+        print(json.dumps(summary | counts))
+    else:
+        print(label_table(summary) if "mAP" in summary else table(summary))
     return 0
+
+
+def label_table(summary: Mapping[str, Any]) -> str:
+    """A line a class of clips with several labels, the worst first, then the mean."""
+    rows = sorted(summary["per_class"], key=lambda row: (row["ap"] is None, row["ap"], row["label"]))
+    lines = [f"{'AP':>7} {'clips':>6}  class"]
+    lines += [f"{percent(row['ap'])} {row['clips']:6}  {row['name']}" for row in rows]
+    return "\n".join([*lines, f"mAP {percent(summary['mAP']).strip()} % of {summary['clips']} clips"])
+
+
+def percent(share: float | None) -> str:
+    """A share in percent, - of none."""
+    return "      -" if share is None else f"{100 * share:7.2f}"
 
 
 def table(summary: Mapping[str, Any]) -> str:

@@ -41,10 +41,11 @@ def ava(
 ) -> BoxSplit:
     """AVA v2.1 and v2.2, laid out and named as PySlowFast has it: frames/, frame_lists/ and annotations/ in the folder.
 
-    Images are below `prefix` (frames/); without a frame list, videos are (videos/), cut from second `video_start` or
-    whole films (0). Training takes the annotated boxes, and those of train_predict_box_lists; a test, on val, the boxes
-    of test_predict_box_lists above the threshold, or the annotated ones where there is no such list. val_every: seconds
-    between the keyframes of a validation while training. protocol: of the evaluation.
+    Images are below DATA.PATH_PREFIX (frames/). Without a frame list videos are there, that begin at second
+    `video_start`; or in videos_15min/, cut from second 900 as PySlowFast cuts them, or whole in videos/. Training takes
+    the annotated boxes, and those of train_predict_box_lists; a test, on val, the boxes of test_predict_box_lists above
+    the threshold, or the annotated ones where there is no such list. val_every: seconds between the keyframes of a
+    validation while training. protocol: of the evaluation.
     """
     notes = Path(folder) / annotation_dir
     place, opener = ava_videos(Path(folder), frame_list_dir, split, reading, video_start)
@@ -73,10 +74,13 @@ def ava_videos(
     if frame_list.is_file():
         frames = read_frame_list(frame_list, root=reading.prefix or folder / "frames")
         return {"frames": frames, "num_classes": num_classes}, FrameVideos(frames, ava_files.FPS)
-    videos = reading.prefix or folder / "videos"
-    if not Path(videos).is_dir():
-        raise ValueError(f"{folder}: there is neither the frame list {frame_list} nor the folder of videos {videos}")
-    return {"videos": videos, "start": video_start, "num_classes": num_classes}, reading.video
+    places = {reading.prefix: video_start} if reading.prefix else {}
+    places = places or {folder / "videos_15min": ava_files.FIRST_SECOND, folder / "videos": 0.0}
+    for videos, start in places.items():
+        if Path(videos).is_dir():
+            return {"videos": videos, "start": start, "num_classes": num_classes}, reading.video
+    where = " or ".join(map(str, places))
+    raise ValueError(f"{folder}: there is neither the frame list {frame_list} nor a folder of videos, {where}")
 
 
 def boxes(
