@@ -18,6 +18,7 @@ BESIDE = "slow_8x8_r50"
 
 
 def main() -> None:
+    """Print the rows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pattern", nargs="?", default="*", help="names, for example 'x3d_*' (all)")
     parser.add_argument("--time", action="store_true", help="measure a clip on one thread, in turns with slow_8x8_r50")
