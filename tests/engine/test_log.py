@@ -1,6 +1,7 @@
 """Laws of the log: one JSON object a line, one line a step also after a resume, a line that a human reads."""
 
 import json
+import mmap
 import time
 
 import pytest
@@ -100,16 +101,18 @@ def test_the_clock_tells_waiting_from_working():
         time.sleep(0.01)
         clock.count(8)
     lap = clock.lap(processes=2)
-    assert 0.04 <= lap["dt"] < 0.2
-    assert 0.4 < lap["data_wait"] < 0.95
+    assert lap["dt"] >= 0.04
+    assert 0.03 / lap["dt"] <= lap["data_wait"] < 1
     assert lap["clips_per_s"] == pytest.approx(16 / lap["dt"], rel=1e-6)
     assert clock.lap()["clips_per_s"] == 0
 
 
 def test_resident_memory_grows_with_what_is_held():
     before = resident_mb()
-    held = torch.ones(64, 2**20 // 4)
-    assert 50 < resident_mb() - before < 120, held.sum()
+    with mmap.mmap(-1, 64 << 20) as held:  # pages of its own: an allocator may hand out what it kept
+        for page in range(0, len(held), mmap.PAGESIZE):
+            held[page] = 1
+        assert 50 < resident_mb() - before < 120
 
 
 def test_means_are_over_the_steps_since_they_were_read():
