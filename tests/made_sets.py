@@ -36,7 +36,7 @@ class Person:
         speed = (2 in self.actions) - (1 in self.actions)
         beat = 2 * np.pi * (time / 8 + self.phase)
         lift = 7 * abs(np.sin(beat / 2)) if 3 in self.actions else 0
-        hand = 8 * np.sin(beat) if 4 in self.actions else self.arm
+        hand = 8 * np.sin(beat / 2) if 4 in self.actions else self.arm
         return round(self.x + speed * time), round(self.y - lift), round(hand)
 
     def box(self) -> np.ndarray:

@@ -96,7 +96,7 @@ def video_files(root: str | Path) -> dict[str, str]:
     if not os.path.isdir(root):
         raise ValueError(f"{root}: no such folder of videos")
     found: dict[str, str] = {}
-    for folder, _, names in sorted(os.walk(root)):
+    for folder, _, names in sorted(os.walk(root, followlinks=True)):
         inside = os.path.relpath(folder, root)
         for name in sorted(names):
             stem, suffix = os.path.splitext(name)

@@ -169,7 +169,8 @@ def keyframes(
         raise ValueError("give either the folder of the videos or frame lists")
     boxes = _checked(merge(lists), num_classes, start)
     places = _video_places(boxes, videos) if frames is None else [frames.rows.get(name) for name in boxes.names()]
-    absent = [name for name, place in zip(boxes.names(), places) if place is None]
+    names, used = boxes.names(), np.unique(boxes.video).tolist()
+    absent = [names[k] for k in used if places[k] is None]
     if absent and not drop_missing:
         where = videos if frames is None else frames.videos.source
         raise ValueError(f"{boxes.source}: {len(absent)} videos are not in {where}: {some(absent)}")
