@@ -26,8 +26,8 @@ def test_parts_are_timed_over_all_their_calls():
     shared = Sleep(0.004)
     model = nn.Sequential(Sleep(0.01), nn.Sequential(shared, shared))
     times = module_times(model, [torch.zeros(1)], ["0", "1", "1.0"], repeats=2)
-    assert list(times) == ["0", "1", "1.0"] and 0.01 <= times["0"] < 0.05
-    assert 0.008 <= times["1.0"] <= times["1"] < 0.05
+    assert list(times) == ["0", "1", "1.0"] and times["0"] >= 0.01
+    assert 0.008 <= times["1.0"] <= times["1"]
     assert not model[0]._forward_hooks and leaves(model) == ["0", "1.0"]
 
 
