@@ -134,10 +134,10 @@ def check_head(cfg: CfgNode, head: nn.Module, stride: int) -> None:
 
 
 def build_nd(cfg: CfgNode) -> Nd:
-    """The layer factory of a config: the network's published one with what the BN section says."""
+    """The layer factory of a config: the network's published one with what BN and MODEL.INIT say."""
     nd = VARIANTS[cfg.MODEL.NAME].nd
-    norm_policy, bn_eps = cfg.BN.NORM_TYPE or nd.norm_policy, cfg.BN.EPS or nd.bn_eps
-    return replace(nd, norm_policy=norm_policy, zero_init=cfg.BN.ZERO_INIT, bn_eps=bn_eps)
+    own = {"norm_policy": cfg.BN.NORM_TYPE, "bn_eps": cfg.BN.EPS, "init": cfg.MODEL.INIT}
+    return replace(nd, zero_init=cfg.BN.ZERO_INIT, **{key: value for key, value in own.items() if value})
 
 
 def describe(name: str, size: int | None = None) -> dict:

@@ -20,6 +20,7 @@ KEYS: dict[str, tuple[Any, str]] = {
     # the network: MODEL.NAME is a family or a named network, its other keys are that function's arguments
     "MODEL.NAME": ("slowfast", "what to build: a family or a named network; its arguments stand beside it"),
     "MODEL.NUM_CLASSES": (0, "outputs of the head; 0 takes the number of the data's class names"),
+    "MODEL.INIT": ("", "weights of the convolutions: fan_out, fan_in, xavier, normal or torch; empty: as published"),
     "MODEL.FREEZE": ([], "prefixes of modules that are not trained, for example [backbone.stem, backbone.res2]"),
     "MODEL.CHANNELS_LAST": (True, "keep maps channels-last in memory"),
     "MODEL.COMPILE": (False, "run the network through torch.compile"),
