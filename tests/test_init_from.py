@@ -1,8 +1,10 @@
 """TRAIN.INIT_FROM and TRAIN.INFLATE: what a network takes over from a file, what it says of it, and what it refuses."""
 
+import copy
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from videonet import build, run
 from videonet.data.demo import write_demo
 from videonet.models.image import VARIANTS as IMAGES
 from videonet.models.pathway import Pathway
+from videonet.models.start import start
 
 CLASSES = 8
 SMALL = {"DEPTH": 18, "SCALE": 0.125}
@@ -164,6 +167,32 @@ def test_a_head_of_the_same_classes_is_kept(tmp_path) -> None:
     network, text = fill(tmp_path, NETWORKS["slow"], source.state_dict())
     assert torch.equal(network.head.fc.weight, source.head.fc.weight)
     assert "(100.0% matched)" in text and "0 of the head re-initialised" in text and "\n" not in text
+
+
+def test_as_many_classes_of_other_names_are_other_classes(tmp_path) -> None:
+    torch.manual_seed(0)
+    source, fresh = (build.build_model(load(tmp_path, NETWORKS["slow"])) for _ in range(2))
+    own, names = copy.deepcopy(fresh.state_dict()), [f"class {n}" for n in range(8)]
+    other = [*names[:6], "walk", "run"]
+    report = start(fresh, source.state_dict(), classes=names, theirs=other)
+    assert torch.equal(fresh.backbone.stem.conv.weight, source.backbone.stem.conv.weight)
+    assert all(torch.equal(own[key], value) for key, value in fresh.state_dict().items() if key.startswith("head."))
+    assert len(report.head) == 2 and "the file's 'walk' is 'class 6' here" in str(report)
+    assert not start(fresh, source.state_dict(), classes=names, theirs=names).head
+    assert torch.equal(fresh.head.fc.weight, source.head.fc.weight)
+
+
+def test_a_test_says_where_the_classes_of_a_checkpoint_have_other_names() -> None:
+    split = SimpleNamespace(classes=("a", "c", "b"))
+    (note,) = run.class_notes(Path("best"), ("a", "b", "c"), split)
+    assert "'b' of best is 'c' in the list" in note
+    assert not run.class_notes(Path("best"), (), split) and not run.class_notes(Path("best"), split.classes, split)
+
+
+def test_inflating_nothing_is_an_error(tmp_path) -> None:
+    cfg = load(tmp_path, NETWORKS["slow"], INFLATE="center")
+    with pytest.raises(ValueError, match="TRAIN.INFLATE is center, but TRAIN.INIT_FROM is empty"):
+        run.init_from(cfg, build.build_model(cfg))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -29,7 +29,7 @@ from videonet.engine.watch import Watch
 from videonet.evaluation.views import Scored, Views
 from videonet.models.checkpoint import read_weights
 from videonet.models.network import Network
-from videonet.models.start import start, start_inflated
+from videonet.models.start import first_difference, start, start_inflated
 from videonet.models.video.resnet3d import image_backbone, resnet3d
 from videonet.models.video.slowfast import slowfast
 from videonet.models.weights import load_weights
@@ -74,8 +74,8 @@ def train(cfg: CfgNode) -> bool:
     if resumed:
         unread = f", so TRAIN.INIT_FROM {cfg.TRAIN.INIT_FROM} is not read" if cfg.TRAIN.INIT_FROM else ""
         log.say(f"resumed from {resumed} at step {state.step}{unread}")
-    elif cfg.TRAIN.INIT_FROM:
-        log.say(init_from(cfg, model))
+    elif cfg.TRAIN.INIT_FROM or cfg.TRAIN.INFLATE:
+        log.say(init_from(cfg, model, split.classes or ()))
     schedule = build.build_schedule(cfg, build.steps_per_epoch(cfg, len(split)))
     loader = build.build_train_loader(cfg, split, schedule)
     log.say(split.describe(classes) + f"  steps={schedule.steps} ({round(schedule.steps_per_epoch)} an epoch)")
@@ -147,12 +147,14 @@ def start_state(cfg: CfgNode, model: Network, split: Split | BoxSplit, device: t
     )
 
 
-def init_from(cfg: CfgNode, model: Network) -> str:
+def init_from(cfg: CfgNode, model: Network, classes: Sequence[str] = ()) -> str:
     """Fill the network from TRAIN.INIT_FROM, image weights inflated as TRAIN.INFLATE says; the report to print."""
     path, name = cfg.TRAIN.INIT_FROM, cfg.MODEL.NAME
-    weights = own_weights(Path(path))
+    if not path:
+        raise ValueError(f"TRAIN.INFLATE is {cfg.TRAIN.INFLATE}, but TRAIN.INIT_FROM is empty: give the image weights")
+    weights, theirs = own_weights(Path(path))
     if not cfg.TRAIN.INFLATE:
-        return str(start(model, weights, name=path))
+        return str(start(model, weights, name=path, classes=classes, theirs=theirs))
     variant = build.VARIANTS[name]
     if variant.build not in (resnet3d, slowfast):
         raise ValueError(
@@ -164,10 +166,12 @@ def init_from(cfg: CfgNode, model: Network) -> str:
     return str(start_inflated(model, weights, image, cfg.TRAIN.INFLATE, name=path))
 
 
-def own_weights(path: Path) -> Mapping | Path:
-    """Of a checkpoint of ours the weights to evaluate; any other file as it is."""
+def own_weights(path: Path) -> tuple[Mapping | Path, Sequence[str]]:
+    """Of a checkpoint of ours the weights to evaluate and its class names; any other file as it is, and ()."""
     content = read_weights(path) if path.suffix in ("", ".pt") else {}
-    return checkpoint.weights(content) if str(content.get("format", "")).startswith("videonet") else path
+    if not str(content.get("format", "")).startswith("videonet"):
+        return path, ()
+    return checkpoint.weights(content), content.get("classes", ())
 
 
 def evaluation(
@@ -215,13 +219,14 @@ def test(cfg: CfgNode) -> dict:
     what = build.build_task(cfg)
     model = build.build_model(cfg, split.num_classes)
     path = test_weights(cfg)
-    load_weights(model, own_weights(path))
+    weights, named = own_weights(path)
+    load_weights(model, weights)
     model = place(cfg, model, device)
     loader = build.build_eval_loader(cfg, split, views=True)
     data = loader.dataset
     log = Log(folder, tensorboard=False)
     log.say(f"test of {path} on {split.describe(cfg.MODEL.NUM_CLASSES or split.num_classes)}")
-    for note in ensemble_notes(cfg, data.views):
+    for note in (*ensemble_notes(cfg, data.views), *class_notes(path, named, split)):
         log.say(note)
     ensemble = Views(data.items, views=data.views, how=cfg.TEST.ENSEMBLE_METHOD)
     scoring.test(
@@ -267,6 +272,15 @@ def ensemble_notes(cfg: CfgNode, views: int) -> list[str]:
     """What is unusual in how the views are joined."""
     if cfg.TASK.NAME == "multi_label" and views > 1 and cfg.TEST.ENSEMBLE_METHOD != "max":
         return ["note: views of videos with several labels are joined by TEST.ENSEMBLE_METHOD sum; published are max"]
+    return []
+
+
+def class_notes(path: Path, named: Sequence[str], split: Split | BoxSplit) -> list[str]:
+    """Which class of a checkpoint has another name in the list, where both say names."""
+    if differ := first_difference(named, split.classes or ()):
+        return [
+            f"note: the class {differ[0]!r} of {path} is {differ[1]!r} in the list, so labels may have another order"
+        ]
     return []
 
 

@@ -52,19 +52,34 @@ class Start:
         return "\n".join(lines + ([f"  note: {self.note}"] if self.note else []))
 
 
-def start(model: nn.Module, weights: str | Path | Mapping[str, Any], *, name: str = "") -> Start:
+def start(
+    model: nn.Module,
+    weights: str | Path | Mapping[str, Any],
+    *,
+    name: str = "",
+    classes: Sequence[str] = (),
+    theirs: Sequence[str] = (),
+) -> Start:
     """Fill a network from weights of its own kind; a head of other classes stays as it is.
 
-    name: of the weights in messages. Under 90 % of the network filled is a WeightsError.
+    name: of the weights in messages. classes, theirs: names of the network's classes and of the file's, () where nobody
+    knows them; as many classes with other names are other classes too. Under 90 % of the network filled is a
+    WeightsError.
     """
+    differ = first_difference(theirs, classes)
+    state = model.state_dict()
+    own = {key: value.clone() for key, value in state.items() if differ and of_classes(key, value, classes)}
     report = load_weights(model, weights, strict=False, name=name)
+    model.load_state_dict(own, strict=False)
     shapes = {key: (shape_text(ours), shape_text(theirs)) for key, theirs, ours in report.mismatched}
     lines = {key: f"{key}: {ours} here, {theirs} in the file" for key, (ours, theirs) in shapes.items()}
     lines |= {key: f"{key}: not in the file" for key in report.missing}
+    named = f"other classes, the file's {differ[0]!r} is {differ[1]!r} here" if differ else ""
+    lines |= {key: f"{key}: {named}" for key in own if key in report.loaded}
     return Start(
         report.source,
         report.file,
-        report.loaded,
+        [key for key in report.loaded if key not in own],
         len(report.renamed),
         report.matched,
         head=[line for key, line in lines.items() if key.startswith(HEAD)],
@@ -72,6 +87,16 @@ def start(model: nn.Module, weights: str | Path | Mapping[str, Any], *, name: st
         unused=report.left_out,
         note=report.note,
     )
+
+
+def first_difference(theirs: Sequence[str], ours: Sequence[str]) -> tuple[str, ...]:
+    """The first pair of class names that are not the same, () where there is none."""
+    return next((pair for pair in zip(theirs, ours) if pair[0] != pair[1]), ())
+
+
+def of_classes(key: str, value: torch.Tensor, classes: Sequence[str]) -> bool:
+    """Whether a tensor of the head has one row a class."""
+    return key.startswith(HEAD) and value.shape[:1] == (len(classes),)
 
 
 def start_inflated(
