@@ -28,6 +28,7 @@ def test_every_experiment_builds_its_network_trains_it_and_reads_back(path):
     assert load_text(dump(cfg), tables=build.tables_of) == cfg
     with torch.device("meta"):
         model = build.build_model(cfg, num_classes=8)
+    build.set_norms(cfg, model)
     build.build_optimizer(cfg, model)
     build.build_task(cfg)
     schedule = build.build_schedule(cfg, steps_per_epoch=100)

@@ -10,8 +10,10 @@ from torch import nn
 from tests.engine import group
 from videonet import distributed
 from videonet.layers.norm import KINDS, MODES, convert_norms, parts_of
+from videonet.models import image, video
 from videonet.models.video import VARIANTS
 
+FAMILIES = {**image.FAMILIES, **video.FAMILIES}
 INPUTS = {nn.BatchNorm1d: (8, 3), nn.BatchNorm2d: (8, 3, 4, 5), nn.BatchNorm3d: (8, 3, 2, 4, 5)}
 
 
@@ -45,6 +47,17 @@ def test_a_converted_network_has_the_same_keys_parameters_and_test_outputs(mode:
     convert_norms(model, "train")
     assert [type(m) for m in model.modules()] == [type(m) for m in plain.modules()]
     assert all(p.requires_grad for p in model.parameters())
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_networks_of_every_family_take_every_mode_and_come_back(name: str) -> None:
+    with torch.device("meta"):
+        model = FAMILIES[name](5)
+    plain = [type(m) for m in model.modules()]
+    norms = sum(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules())
+    for mode in (*MODES[1:], "train"):
+        assert convert_norms(model, mode) == norms
+    assert [type(m) for m in model.modules()] == plain
 
 
 @pytest.mark.parametrize("kind", INPUTS)

@@ -9,19 +9,6 @@ from videonet.layers.act import Act
 from videonet.layers.nd import Nd
 
 
-class BatchVectorNorm(nn.BatchNorm1d):
-    """A batch norm of (B, C) vectors, which refuses to train on a single one instead of failing inside torch."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, C) -> the same shape; B is at least 2 in training."""
-        if self.training and x.shape[0] == 1:
-            raise ValueError(
-                f"a batch of 1 cannot train this network: it normalises pooled vectors of {x.shape[1]} channels over "
-                "the batch; use a batch of 2 or more, norm='group', or freeze the norms"
-            )
-        return super().forward(x)
-
-
 def vector_norm(channels: int, policy: str = "batch", *, eps: float = 1e-5, momentum: float = 0.1) -> nn.Module:
     """The norm of (B, C) vectors under a policy of `Nd`.
 
@@ -32,7 +19,16 @@ def vector_norm(channels: int, policy: str = "batch", *, eps: float = 1e-5, mome
         return nn.Identity()
     if policy == "group":
         return nn.GroupNorm(1, channels, eps=1e-5)
-    return BatchVectorNorm(channels, eps=eps, momentum=momentum)
+    return nn.BatchNorm1d(channels, eps=eps, momentum=momentum)
+
+
+def check_batch(norm: nn.Module, x: torch.Tensor) -> None:
+    """ValueError where a batch norm has to train on a single vector, (1, C), of which it would leave nothing."""
+    if isinstance(norm, nn.BatchNorm1d) and norm.training and x.shape[0] == 1:
+        raise ValueError(
+            f"a batch of 1 cannot train this network: it normalises pooled vectors of {x.shape[1]} channels over "
+            "the batch; use a batch of 2 or more, norm='group', or freeze the norms"
+        )
 
 
 class LinearNorm(nn.Module):
@@ -53,4 +49,6 @@ class LinearNorm(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, c_in) -> (B, c_out)."""
-        return self.act(self.bn(self.fc(x)))
+        x = self.fc(x)
+        check_batch(self.bn, x)
+        return self.act(self.bn(x))

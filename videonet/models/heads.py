@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 from torchvision.ops import roi_align
 
-from videonet.layers.linear_norm import vector_norm
+from videonet.layers.linear_norm import check_batch, vector_norm
 from videonet.layers.nd import pool_global
 
 
@@ -76,7 +76,9 @@ class Normalised(Classify):
 
     def forward(self, pathways: Sequence[torch.Tensor]) -> torch.Tensor:
         """The last map of each pathway, (B, C, [T,] H, W) -> logits (B, num_classes)."""
-        return self.fc(self.dropout(self.bn(torch.cat([pool_global(x) for x in pathways], 1))))
+        pooled = torch.cat([pool_global(x) for x in pathways], 1)
+        check_batch(self.bn, pooled)
+        return self.fc(self.dropout(self.bn(pooled)))
 
     def dense(self, pathways: Sequence[torch.Tensor], window: int) -> torch.Tensor:
         """Logits at every position of a window x window square of the maps, (B, positions, num_classes)."""
