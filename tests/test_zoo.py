@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from videonet.build import NETWORKS, build_model, describe, list_models, load_config, measure
+from videonet.build import build_model, load_config
 from videonet.models.names import TABLES
+from videonet.networks import NETWORKS, describe, list_models, measure
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "MODEL_ZOO.md").read_text()

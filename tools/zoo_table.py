@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import torch
 
-from videonet.build import create, describe, list_models
+from videonet.networks import create, describe, list_models
 
 BESIDE = "slow_8x8_r50"
 

@@ -6,17 +6,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from videonet.build import build_model, create, list_models
+    from videonet.build import build_model
     from videonet.cli.configs import load_config
     from videonet.models.inflate import inflate
     from videonet.models.weights import load_weights
+    from videonet.networks import create, list_models
 
 # what users call -> where it is; looked up on first use, so that the command line starts fast
 PUBLIC = {
     "build_model": "videonet.build",
-    "create": "videonet.build",
+    "create": "videonet.networks",
     "inflate": "videonet.models.inflate",
-    "list_models": "videonet.build",
+    "list_models": "videonet.networks",
     "load_config": "videonet.cli.configs",
     "load_weights": "videonet.models.weights",
 }

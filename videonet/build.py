@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -34,15 +33,9 @@ from videonet.evaluation.mean_ap import MeanAP
 from videonet.evaluation.topk import TopK
 from videonet.layers.nd import Nd
 from videonet.layers.norm import convert_norms
-from videonet.models import image, video
-from videonet.models.count import count_macs, count_params
 from videonet.models.heads import Classify, Projected, Roi
-from videonet.models.network import Network, Variant, last_channels, window_of
-from videonet.suggest import suggest
-
-NETWORKS: dict[str, Variant] = {**image.VARIANTS, **video.VARIANTS}
-FAMILIES: dict[str, Variant] = {**image.FAMILIES, **video.FAMILIES}
-VARIANTS: dict[str, Variant] = {**FAMILIES, **NETWORKS}
+from videonet.models.network import Network, last_channels, window_of
+from videonet.networks import VARIANTS, measure, resize
 
 MODELS = {name: partial(variant.build, **variant.settings) for name, variant in VARIANTS.items()}
 HEADS: dict[str, Callable[..., nn.Module]] = {"classify": Classify, "projected": Projected, "roi": Roi}
@@ -84,26 +77,6 @@ def load_config(path: str | Path, overrides: Sequence[Any] = ()) -> CfgNode:
 # networks
 
 
-def list_models(pattern: str = "*") -> list[str]:
-    """Names of the networks that `create` knows, by a pattern such as "sknet*"."""
-    return sorted(fnmatch.filter(NETWORKS, pattern))
-
-
-def find_network(name: str) -> Variant:
-    """The network of that name."""
-    if name not in NETWORKS:
-        raise ValueError(f"there is no network {name!r}{suggest(name, NETWORKS)} (list_models() names them all)")
-    return NETWORKS[name]
-
-
-def create(name: str, num_classes: int | str | None = "published", **settings: Any) -> nn.Module:
-    """A network by name: `create("slowfast_8x8_r50", num_classes=400)`; None gives the backbone alone.
-
-    settings: `norm`, `nd`, `dropout`, `crop`, `activation`, and the arguments of the family (`Variant.__call__`).
-    """
-    return find_network(name)(num_classes, **settings)
-
-
 def build_model(cfg: CfgNode, num_classes: int = 0) -> Network:
     """The network of a config; `num_classes` is used where MODEL.NUM_CLASSES is 0."""
     num_classes = cfg.MODEL.NUM_CLASSES or num_classes
@@ -140,38 +113,13 @@ def build_nd(cfg: CfgNode) -> Nd:
     return replace(nd, zero_init=cfg.BN.ZERO_INIT, **{key: value for key, value in own.items() if value})
 
 
-def describe(name: str, size: int | None = None) -> dict:
-    """name, params, gmacs, input and stages of a named network, at its published input or a square of `size`."""
-    variant = find_network(name)
-    with torch.device("meta"):
-        model = variant()
-    return {"name": name, **measure(model, resize(variant.input, size))}
-
-
 def describe_config(cfg: CfgNode, size: int | None = None) -> dict:
-    """The same for the network of a config, at its test crop."""
+    """name, params, gmacs, input and stages of the network of a config, at its test crop or a square of `size`."""
     with torch.device("meta"):
         model = build_model(cfg, num_classes=1000)
     frames = (cfg.DATA.NUM_FRAMES,) if VARIANTS[cfg.MODEL.NAME].dims == 3 else ()
     crop = cfg.DATA.TEST_CROP_SIZE
     return {"name": cfg.MODEL.NAME, **measure(model, resize((3, *frames, crop, crop), size))}
-
-
-def resize(input_size: Sequence[int], side: int | None) -> list[int]:
-    """An input size with another side."""
-    return [*input_size[:-2], side, side] if side else list(input_size)
-
-
-def measure(model: nn.Module, input_size: Sequence[int]) -> dict:
-    """params, gmacs (conv + linear, one multiply-add is 1) and the stages of a network on the meta device."""
-    macs = count_macs(model, input_size)
-    parts = [("", model.backbone), ("", model)] if isinstance(model, Network) else [("", model)]
-    modules = {name: module for _, parent in parts for name, module in parent.named_modules()}
-    stages = [
-        {"name": name, "params": count_params(modules[name]), "gmacs": value / 1e9}
-        for name, value in macs.stages.items()
-    ]
-    return {"params": count_params(model), "gmacs": macs.total / 1e9, "input": list(input_size), "stages": stages}
 
 
 # data

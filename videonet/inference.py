@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from fvcore.common.config import CfgNode
 
-from videonet import build, config, distributed, published
+from videonet import build, config, distributed, networks, published
 from videonet.data import transforms
 from videonet.data.clips import ClipShape, ViewClips, view_clips
 from videonet.data.decoders.screen import Screen
@@ -47,7 +47,7 @@ class Trained:
     @property
     def images(self) -> bool:
         """Whether it is an image network, which sees the frames of a clip one by one."""
-        return build.VARIANTS[self.cfg.MODEL.NAME].dims == 2
+        return networks.VARIANTS[self.cfg.MODEL.NAME].dims == 2
 
     @property
     def shape(self) -> ClipShape:
@@ -164,7 +164,7 @@ def ready(cfg: CfgNode, model: Network, device: torch.device) -> Network:
     model = model.eval().to(device)
     if not cfg.MODEL.CHANNELS_LAST:
         return model
-    return model.to(memory_format=FORMATS[build.VARIANTS[cfg.MODEL.NAME].dims])
+    return model.to(memory_format=FORMATS[networks.VARIANTS[cfg.MODEL.NAME].dims])
 
 
 def load(path: str | Path, cfg: CfgNode, num_classes: int) -> tuple[Network, Report]:
@@ -183,7 +183,7 @@ def open_fresh(
 ) -> Trained:
     """The network of a name or of a config as it is built, with random weights: to measure or to export it."""
     cfg = cfg or config_of("", {}, name, 0, overrides)
-    model = build.build_model(cfg, cfg.MODEL.NUM_CLASSES or build.VARIANTS[cfg.MODEL.NAME].num_classes)
+    model = build.build_model(cfg, cfg.MODEL.NUM_CLASSES or networks.VARIANTS[cfg.MODEL.NAME].num_classes)
     place = distributed.device(device or cfg.DEVICE)
     return Trained(Path(name), cfg, ready(cfg, model, place), (), place, Report("random weights"))
 
@@ -214,7 +214,7 @@ def config_of(
         settings = read_yaml(content["config"], f"{path} (its config)")
     elif name:
         settings = Source()
-        fed = published.settings(name, build.find_network(name), num_classes)
+        fed = published.settings(name, networks.find_network(name), num_classes)
         for key, value in {**fed, **(known or {})}.items():
             settings.put(key, value, f"network {name}")
     else:

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from fvcore.common.config import CfgNode
 
-from videonet import build, config, distributed, result
+from videonet import build, config, distributed, networks, result
 from videonet.data.box_split import BoxSplit
 from videonet.data.clips import FixedClips
 from videonet.data.loader import EvalLoader
@@ -123,7 +123,7 @@ def place(cfg: CfgNode, model: Network, device: torch.device) -> Network:
     """The network on its device, in the memory format of the config, compiled if it says so."""
     model = model.to(device)
     if cfg.MODEL.CHANNELS_LAST:
-        three = build.VARIANTS[cfg.MODEL.NAME].dims == 3
+        three = networks.VARIANTS[cfg.MODEL.NAME].dims == 3
         model = model.to(memory_format=torch.channels_last_3d if three else torch.channels_last)
     if cfg.MODEL.COMPILE:
         model.compile()
@@ -155,7 +155,7 @@ def init_from(cfg: CfgNode, model: Network, classes: Sequence[str] = ()) -> str:
     weights, theirs = own_weights(Path(path))
     if not cfg.TRAIN.INFLATE:
         return str(start(model, weights, name=path, classes=classes, theirs=theirs))
-    variant = build.VARIANTS[name]
+    variant = networks.VARIANTS[name]
     if variant.build not in (resnet3d, slowfast):
         raise ValueError(
             f"TRAIN.INFLATE is {cfg.TRAIN.INFLATE}, but {name} is made of no image network: leave it empty, or take "

@@ -7,7 +7,7 @@ import torch
 from torchvision.models.video import r3d_18
 
 from tests.cli.conftest import CLASSES, save_checkpoint
-from videonet import build
+from videonet import build, networks
 from videonet.data.transforms import prepare
 from videonet.engine.checkpoint import read, weights
 from videonet.inference import open_trained
@@ -78,7 +78,7 @@ def test_a_pyslowfast_config_becomes_one_of_ours(videonet, mistake, tmp_path):
     ours = build.load_config(tmp_path / "ours.yaml")
     with torch.device("meta"):
         model = build.build_model(ours)
-        named = build.create("slow_8x8_r50")
+        named = networks.create("slow_8x8_r50")
     assert {k: v.shape for k, v in model.state_dict().items()} == {k: v.shape for k, v in named.state_dict().items()}
     assert ours.SOLVER.MAX_EPOCH == 196 and ours.DATA.NUM_FRAMES == 8
     assert "no PySlowFast config" in mistake("convert", tmp_path / "ours.yaml", tmp_path / "again.yaml")

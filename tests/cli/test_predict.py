@@ -12,7 +12,7 @@ import torch
 
 from tests.cli.conftest import CLASSES, TINY, save_checkpoint
 from tests.data.movies import Movie
-from videonet import build, config
+from videonet import build, config, networks
 from videonet.data import sampling
 from videonet.data.clips import ViewClips, view_clips
 from videonet.data.records import Records
@@ -123,7 +123,7 @@ def test_an_image_network_sees_frames(videonet, tmp_path, movie):
 
 
 def test_weights_of_another_source_take_names_from_a_file(videonet, mistake, tmp_path, movie):
-    model = build.create("x3d_xs", num_classes=4)
+    model = networks.create("x3d_xs", num_classes=4)
     torch.save(model.state_dict(), tmp_path / "foreign.pth")
     (tmp_path / "names.txt").write_text("\n".join(CLASSES))
     words = ["predict", movie, "--checkpoint", tmp_path / "foreign.pth"]

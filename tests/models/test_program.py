@@ -5,7 +5,7 @@ import builtins
 import pytest
 import torch
 
-from videonet import build
+from videonet import networks
 from videonet.models import program
 from videonet.models.heads import Roi
 from videonet.models.network import Network, last_channels
@@ -43,20 +43,20 @@ def check(model, format_, size, path, people=0):
 @pytest.mark.parametrize(("format_", "name"), CASES)
 def test_a_program_is_the_network(tmp_path, format_, name):
     torch.manual_seed(0)
-    model = build.create(name, num_classes=5, **FAMILIES[name]).eval()
-    size = (3, 64, 64) if build.NETWORKS[name].dims == 2 else (3, 8, 64, 64)
+    model = networks.create(name, num_classes=5, **FAMILIES[name]).eval()
+    size = (3, 64, 64) if networks.NETWORKS[name].dims == 2 else (3, 8, 64, 64)
     check(model, format_, size, tmp_path / "program")
 
 
 @pytest.mark.parametrize("format_", ["torch", pytest.param("onnx", marks=pytest.mark.nightly)])
 def test_a_detection_network_takes_boxes(tmp_path, format_):
-    backbone = build.create("slow_8x8_r50", num_classes=None, output_stride=16, **SMALL)
+    backbone = networks.create("slow_8x8_r50", num_classes=None, output_stride=16, **SMALL)
     model = Network(backbone, Roi(last_channels(backbone), 5), activation="sigmoid").eval()
     check(model, format_, (3, 8, 64, 64), tmp_path / "program", people=3)
 
 
 def test_a_wrong_program_is_noticed():
-    model = build.create("cifar_resnet20", num_classes=5).eval()
+    model = networks.create("cifar_resnet20", num_classes=5).eval()
     inputs = example((3, 32, 32))
     assert relative_error(model, lambda clip: model(clip) + 1, inputs) > 0.1
     assert relative_error(model, lambda clip: model(clip)[:1], inputs) == float("inf")

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from videonet import build
+from videonet import networks
 from videonet.models.heads import Classify
 from videonet.models.network import Network
 from videonet.visualize.grad_cam import GradCam, evidence
@@ -42,7 +42,7 @@ def test_a_network_that_looks_at_one_corner_lights_that_corner(corner):
 
 def test_evidence_is_what_each_position_adds():
     torch.manual_seed(0)
-    model = build.create("slowfast_8x8_r50", num_classes=3, scale=0.125, depth=18).eval()
+    model = networks.create("slowfast_8x8_r50", num_classes=3, scale=0.125, depth=18).eval()
     clip = torch.randn(2, 3, 8, 64, 64)
     heat = GradCam(model)(clip, 2)
     assert heat.shape == (2, 8, 2, 2)
@@ -59,7 +59,7 @@ def test_evidence_is_what_each_position_adds():
 
 
 def test_images_have_one_frame_and_other_layers_other_sizes():
-    model = build.create("cifar_resnet20", num_classes=3).eval()
+    model = networks.create("cifar_resnet20", num_classes=3).eval()
     assert GradCam(model)(torch.randn(1, 3, 32, 32), 0).shape == (1, 1, 8, 8)
     assert GradCam(model, "res2")(torch.randn(1, 3, 32, 32), 0).shape == (1, 1, 32, 32)
     assert evidence(torch.ones(1, 2, 3, 3), torch.ones(1, 2, 3, 3)).eq(18).all()

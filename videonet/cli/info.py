@@ -23,15 +23,15 @@ def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print what was asked for."""
-    from videonet import build
+    from videonet import build, networks
     from videonet.cli.configs import load_config
 
     if args.cfg:
         overrides = [args.name, *args.overrides] if args.name else args.overrides
         rows = [build.describe_config(load_config(args.cfg, overrides), args.size)]
     elif args.name:
-        names = build.list_models(args.name) or [args.name]
-        rows = [build.describe(name, args.size) for name in names]
+        names = networks.list_models(args.name) or [args.name]
+        rows = [networks.describe(name, args.size) for name in names]
     else:
         raise ValueError("info needs a NAME or --cfg FILE; `videonet info '*'` shows every network")
     if args.json:
