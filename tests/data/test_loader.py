@@ -1,5 +1,7 @@
 """Loaders: equal batches at any number of workers, from any step, in any process; bad files counted; hangs blamed."""
 
+import io
+import sys
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -141,6 +143,12 @@ class Dying:
         import os
 
         os._exit(9)
+
+
+def test_workers_start_where_messages_go_to_no_file(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", io.StringIO())  # as in a notebook
+    loader = train_loader(workers=Workers(1, start="fork"))
+    assert len(next(loader.batches())["index"]) == 4
 
 
 def test_a_dead_worker_is_named_with_its_file():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulthandler
 import os
 import signal
+import sys
 import time
 import traceback
 from collections.abc import Sequence
@@ -51,9 +52,12 @@ class Watched(Dataset):
 
 
 def show_stack_on_signal(worker: int) -> None:
-    """Let a worker print its stack when asked by SIGUSR1 (where the system has it)."""
-    if hasattr(signal, "SIGUSR1"):
-        faulthandler.register(signal.SIGUSR1, all_threads=True)
+    """Let a worker print its stack when asked by SIGUSR1, where the system has it and a file to print to.
+
+    sys.stderr may be a notebook's, which is no file.
+    """
+    if hasattr(signal, "SIGUSR1") and sys.__stderr__ is not None:
+        faulthandler.register(signal.SIGUSR1, file=sys.__stderr__, all_threads=True)
 
 
 def name_the_culprit(error: RuntimeError, watched: Watched, waited: float) -> RuntimeError:
