@@ -30,4 +30,5 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 
 bench: $(STAMP)
+	$(BIN)/videonet bench data --cfg $(DEMO)
 	$(BIN)/videonet bench model --cfg $(DEMO)

@@ -1,14 +1,18 @@
-"""videonet bench model: measured figures of a config's network, beside pytorchvideo's where it has it."""
+"""videonet bench: measured figures of a network and of reading, beside other libraries where they are installed."""
 
 import json
 
+import numpy as np
 import pytest
 import torch
 import yaml
 
 from tests.cli.conftest import TINY
 from videonet import build
+from videonet.cli.bench_data import advice
 from videonet.cli.bench_model import peer
+from videonet.data.demo import write_demo
+from videonet.data.window import Window
 from videonet.inference import open_fresh
 
 
@@ -67,3 +71,54 @@ def test_mistakes_are_one_line(mistake, tiny):
 def test_help_has_an_example(videonet):
     code, out, _ = videonet("bench", "--help")
     assert code == 0 and "videonet bench model slowfast_8x8_r50" in out
+
+
+@pytest.fixture
+def filmed(tiny, tmp_path):
+    """The tiny config on a few clips."""
+    write_demo(tmp_path / "demo", train=8, val=8, size=32, workers=1)
+    place = ("DATA.PATH_TO_DATA_DIR", tmp_path / "demo", "MODEL.NUM_CLASSES", 0, "TRAIN.BATCH_SIZE", 2)
+    return ("bench", "data", "--cfg", tiny, "--seconds", 0.01, "--opts", *place)
+
+
+def what_is_asked(files, sampling, window, rounds):
+    """In place of `peers.measure`: (frames, height, width) of the clips that the libraries would be asked for."""
+    rng = np.random.default_rng(0)
+    clips = np.atleast_2d(sampling(rng, 300, 30.0))
+    windows = window(rng, 240, 320)
+    asked = [
+        (len(clip), part.out_h, part.out_w)
+        for clip in clips
+        for part in ([windows] if isinstance(windows, Window) else windows)
+    ]
+    return [{"peer": "videonet", "version": "1", "ms": 1.0, "speed": 1.0, "items": rounds, "error": "", "asked": asked}]
+
+
+def test_reading_by_stage_workers_and_library(videonet, filmed, monkeypatch):
+    monkeypatch.setattr("videonet.data.peers.measure", what_is_asked)
+    code, out, err = videonet(*filmed, "--workers", "0,1", "--files", 2, "--views", "--json")
+    said = json.loads(out)
+    assert code == 0 and not err and said["rows"] == 8
+    assert all(said["stages"][name] > 0 for name in ("open", "demux", "decode", "convert", "copy", "other"))
+    assert said["stages"]["augment"] == 0 and set(said["workers"]) == {"0", "1"}
+    assert said["model"]["videos_per_s"] > 0 and said["model"]["batch"] == 2
+    assert said["peers"][0]["asked"] == [[8, 32, 32]] and said["peers"][0]["items"] == 3
+    assert said["peers_views"][0]["asked"] == [[8, 40, 40]] * 2 * 3 and said["peers_views"][0]["items"] == 1
+    assert "videos/s" in said["advice"] and "\n" not in said["advice"]
+
+
+def test_reading_says_what_to_do(videonet, filmed):
+    code, out, _ = videonet(*filmed, "AUG.RAND_AUGMENT", "2-9", "--workers", 0, "--files", 0, "--no-model")
+    assert code == 0 and "augment" in out.splitlines()[-1] and "leave out the dearest of AUG" in out
+    spent = {"decode": 8.0, "other": 2.0}
+    waits = advice({"workers": {0: 50.0, 2: 90.0}, "stages": spent, "cores": 2, "model": {"videos_per_s": 400.0}})
+    assert "decode takes 80% of a video's 10.0 ms" in waits and "NUM_WORKERS 5" in waits and "data resize" in waits
+    fine = advice({"workers": {0: 50.0, 2: 90.0}, "stages": spent, "cores": 2, "model": {"videos_per_s": 80.0}})
+    assert "does not wait" in fine
+
+
+def test_mistakes_of_reading_are_one_line(mistake, filmed, tiny, tmp_path):
+    assert "--workers is '0;2'" in mistake(*filmed, "--workers", "0;2")
+    assert "--rounds at least 1" in mistake(*filmed, "--rounds", 0)
+    assert "fewer than one batch of 64" in mistake(*filmed, "TRAIN.BATCH_SIZE", 64)
+    assert "train.csv" in mistake("bench", "data", "--cfg", tiny, "--opts", "DATA.PATH_TO_DATA_DIR", tmp_path / "none")

@@ -8,11 +8,13 @@ from importlib import import_module
 EXAMPLES = {
     "bench": "examples:\n  videonet bench model slowfast_8x8_r50 --batch 1\n"
     "  videonet bench model --cfg configs/Demo/SLOWFAST_DEMO.yaml --json\n"
-    "  videonet bench model --cfg configs/Kinetics/SLOWFAST_8x8_R50.yaml --find-batch"
+    "  videonet bench model --cfg configs/Kinetics/SLOWFAST_8x8_R50.yaml --find-batch\n"
+    "  videonet bench data --cfg configs/Demo/SLOWFAST_DEMO.yaml --workers 0,1,2"
 }
 # what -> (file in videonet.cli, what it does)
 KINDS = {
     "model": ("bench_model", "a network: clips a second, memory, stages, slowest layers"),
+    "data": ("bench_data", "reading: videos a second by workers, stages, what training takes, other libraries"),
 }
 
 

@@ -215,7 +215,8 @@ def _requests(file: str, rng: np.random.Generator, sampling: Sampling, window: W
 
 
 def _row(name: str, times: dict[str, list[float]], error: str) -> dict[str, object]:
-    version = "" if error else version_of(name if name in ("torchcodec", "decord") else "pyav")
+    own = name in ("torchcodec", "decord")
+    version = "" if error else version_of(name) if own else f"on PyAV {version_of('pyav')}"
     row: dict[str, object] = {"peer": name, "version": version, "ms": None, "speed": None, "items": 0, "error": error}
     if not error:
         own, first = np.array(times[name]), np.array(next(iter(times.values())))

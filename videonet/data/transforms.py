@@ -62,9 +62,13 @@ def _scaled_crop(height: int, width: int, scaled: tuple[int, int], offset: tuple
 
 def centre_crop(height: int, width: int, size: int, scale: int = 0) -> Window:
     """The centre square of `size` after scaling the short side to `scale` (0: to `size`)."""
+    return spatial_crops(height, width, size, scale=scale)[0]
+
+
+def spatial_crops(height: int, width: int, size: int, crops: int = 1, scale: int = 0) -> list[Window]:
+    """The squares of `size` of a test (see `crop_offsets`) after scaling the short side to `scale` (0: to `size`)."""
     scaled = short_side(height, width, scale or size)
-    y, x = crop_offsets(*scaled, size)[0]
-    return _scaled_crop(height, width, scaled, (int(y), int(x)), size)
+    return [_scaled_crop(height, width, scaled, (y, x), size) for y, x in crop_offsets(*scaled, size, crops).tolist()]
 
 
 def random_crop(
