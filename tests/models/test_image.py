@@ -168,6 +168,34 @@ def test_a_zero_padded_shortcut_says_why_it_takes_no_concatenated_laterals(name)
         slowfast(VIDEO, family=name)
 
 
+@pytest.mark.parametrize("classes", [0, -1, 2.0, "ten"])
+def test_a_number_of_classes_that_is_none_names_the_backbone(classes):
+    with pytest.raises(ValueError, match=f"num_classes is {classes!r}; it must be 1 or more, None for the backbone"):
+        VARIANTS["resnet18"](classes)
+
+
+@pytest.mark.parametrize(
+    "name, settings, words",
+    [
+        ("resnet18", {"width": 0}, "a width of 0 channels"),
+        ("wide_resnet50_2", {"widen": -1}, "a width of -64 channels"),
+        ("ghostnet_1.0x", {"scale": 0}, "a width of 0 channels"),
+        ("densenet121", {"blocks": (2, 2, 2)}, r"blocks is \[2, 2, 2\]; it must be 4 numbers above 0"),
+        ("densenet121", {"blocks": (2,) * 5}, "it must be 4 numbers above 0"),
+        ("mgic_resnet18", {"depths": (1, 2, 0, 1)}, r"depths is \[1, 2, 0, 1\]; it must be 4 numbers above 0"),
+        ("shufflenet_g3_1.0x", {"depths": (2, 4)}, "depths is .*; it must be 3 numbers above 0"),
+        ("se_resnet50", {"se_ratio": 0}, "the ratio of a squeeze-and-excitation is 0; it must be at least 1"),
+        ("sknet50", {"ratio": 0}, "2 branches and a ratio of 0; both must be at least 1"),
+        ("sda_resnet50", {"ratio": 0}, "the ratio of the depth attention is 0; it must be at least 1"),
+        ("mgic_resnet18", {"group_size": 0}, "group_size is 0; it must be at least 1"),
+        ("ghost_resnet50", {"cheap_kernel": 4}, "the cheap kernel of a Ghost module is 4; it must be odd"),
+    ],
+)
+def test_numbers_that_no_network_has_are_errors(name, settings, words):
+    with pytest.raises(ValueError, match=words), torch.device("meta"):
+        VARIANTS[name](**settings)
+
+
 def test_an_image_network_says_what_it_takes():
     with pytest.raises(ValueError, match=r"\(B, C, H, W\)"):
         cases.on_meta("resnet18")(torch.empty(1, 3, 8, 64, 64, device="meta"))

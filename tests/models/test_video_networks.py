@@ -166,6 +166,12 @@ def test_any_image_family_is_either_pathway() -> None:
     assert model(torch.zeros(1, 3, 8, 64, 64)).shape == (1, 5)
 
 
+@pytest.mark.parametrize("fast", ["shufflenet_g3_1.0x", "prelunet_14", "cifar_wrn16_4"])
+def test_pathways_whose_maps_differ_in_size_are_refused_when_they_are_built(fast: str) -> None:
+    with pytest.raises(ValueError, match=rf"resnet18 has maps at strides 4, 4, 8, 16, 32, {fast} at .*are equal"):
+        FAMILIES["slowfast"](5, family="resnet18", fast_family=fast)
+
+
 @pytest.mark.parametrize("norm", ["group", "batch"])
 def test_norms_are_one_argument(norm: str) -> None:
     model = small("slowfast", norm=norm)

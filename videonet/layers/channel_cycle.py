@@ -61,6 +61,8 @@ class ChannelCycle(nn.Module):
         super().__init__()
         if rp_init not in RP_INITS:
             raise ValueError(f"rp_init is {rp_init!r}; it must be one of {', '.join(RP_INITS)}")
+        if group_size < 1:
+            raise ValueError(f"group_size is {group_size}; it must be at least 1")
         self.widths = level_widths(channels, coarsest, coarse_rule)
         self.restrict, self.prolong, self.relax = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         for level, (fine, coarse) in enumerate(zip(self.widths, self.widths[1:])):

@@ -21,6 +21,8 @@ class DepthAttention(nn.Module):
 
     def __init__(self, nd: Nd, channels: int, depth: int, *, ratio: int = 16, least: int = 64) -> None:
         super().__init__()
+        if ratio < 1:
+            raise ValueError(f"the ratio of the depth attention is {ratio}; it must be at least 1")
         squeezed = max(channels // ratio, least)
         self.squeeze = LinearNorm(nd, channels, squeezed, act=relu)
         self.select = nn.ModuleList(nn.Linear(squeezed, channels) for _ in range(depth))

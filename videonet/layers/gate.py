@@ -36,6 +36,8 @@ class SqueezeExcite(nn.Module):
 
 def squeeze_excite(ratio: int = 16, *, bias: bool = True) -> Gate:
     """A gate with C // ratio hidden channels, as released for SENet (ratio 16)."""
+    if ratio < 1:
+        raise ValueError(f"the ratio of a squeeze-and-excitation is {ratio}; it must be at least 1")
 
     def gate(nd: Nd, channels: int) -> nn.Module:
         return SqueezeExcite(channels, max(1, channels // ratio), bias=bias)

@@ -38,6 +38,8 @@ class GhostModule(nn.Module):
         super().__init__()
         if ratio < 2:
             raise ValueError(f"the ratio of a Ghost module is {ratio}; it must be 2 or more, 1 has no ghosts")
+        if cheap_kernel % 2 == 0:
+            raise ValueError(f"the cheap kernel of a Ghost module is {cheap_kernel}; it must be odd, to keep the size")
         intrinsic = math.ceil(c_out / ratio)
         space = {"kernel": kernel, "stride": stride, "dilation": dilation}
         self.primary = ConvNorm(nd, c_in, intrinsic, **space, t=t, t_stride=t_stride, act=act, zero=zero)

@@ -156,12 +156,20 @@ def keep_dims(x: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return x.reshape(*x.shape, *(1,) * (like.dim() - 2))
 
 
+def check_width(channels: float) -> None:
+    """ValueError unless there are any channels, which rounding up to the least width would hide."""
+    if channels <= 0:
+        raise ValueError(f"a width of {channels:g} channels; it must be above 0")
+
+
 def round_channels(channels: float, divisor: int = 8, floor: float = 0.9) -> int:
     """The nearest multiple of `divisor`, never below `floor` of the wish (MobileNetV2's rule)."""
+    check_width(channels)
     rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < floor * channels else rounded
 
 
 def divide_channels(channels: float, scale: float) -> int:
     """`channels * scale` for a narrower pathway: the nearest whole number, at least 1."""
+    check_width(channels * scale)
     return max(1, math.floor(channels * scale + 0.5))

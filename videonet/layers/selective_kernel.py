@@ -36,8 +36,8 @@ class SelectiveKernel(nn.Module):
         least: int = 32,
     ) -> None:
         super().__init__()
-        if branches < 1:
-            raise ValueError(f"an SK unit has {branches} branches; it needs at least 1 (2 in SKNet-50)")
+        if min(branches, ratio) < 1:
+            raise ValueError(f"an SK unit has {branches} branches and a ratio of {ratio}; both must be at least 1")
         common = {"t": t, "t_stride": t_stride, "groups": groups, "act": relu}
         self.branches = nn.ModuleList(
             ConvNorm(nd, channels, channels, 3, stride, dilation=dilation * (m + 1), **common) for m in range(branches)

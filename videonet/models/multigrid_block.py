@@ -82,7 +82,7 @@ class InvertedRelaxation(nn.Module):
         self.depthwise = ConvNorm(nd, width, width, row.kernel, **space)
         gate: nn.Module = nn.Identity()
         if row.se:
-            gate = SqueezeExcite(width, round_channels(width // 4, 8), scale=nn.Hardsigmoid)
+            gate = SqueezeExcite(width, round_channels(max(width // 4, 1), 8), scale=nn.Hardsigmoid)
         self.gate, self.act, self.gate_first = gate, act(width), expands
         self.project = ConvNorm(nd, width, channels, groups=groups, zero=True)
         self.sum_act = relu(channels)

@@ -6,6 +6,7 @@ import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -111,6 +112,7 @@ class Variant:
         norm: "batch" or "group", in place of the published one. nd: a factory in place of `self.nd`.
         crop: side of the training crop, where it is not the published one (see `Network.window`).
         """
+        check_classes(num_classes)
         nd = nd or self.nd
         backbone = self.backbone(replace(nd, norm_policy=norm) if norm else nd, **settings)
         if num_classes is None:
@@ -122,6 +124,16 @@ class Variant:
             head_settings["norm"] = norm or nd.norm_policy
         head = self.head(last_channels(backbone), num_classes, **head_settings)
         return Network(backbone, head, activation=activation, window=window_of(backbone, crop or self.input[-1]))
+
+
+def check_classes(num_classes: int | str | None) -> None:
+    """ValueError for what is no number of classes, such as the 0 that means the backbone elsewhere."""
+    if num_classes in (None, "published"):
+        return
+    if not isinstance(num_classes, Integral) or num_classes < 1:
+        raise ValueError(
+            f"num_classes is {num_classes!r}; it must be 1 or more, None for the backbone alone, or 'published'"
+        )
 
 
 def window_of(backbone: nn.Module, crop: int) -> int:

@@ -140,6 +140,12 @@ def stages(
     ]
 
 
+def check_depths(key: str, depths: Sequence[int], stages: int) -> None:
+    """ValueError unless `depths`, the argument `key`, say how many blocks each of the stages has."""
+    if len(depths) != stages or min(depths) < 1:
+        raise ValueError(f"{key} is {list(depths)}; it must be {stages} numbers above 0, the blocks of each stage")
+
+
 class Trunk(nn.Module):
     """A stem and four stages: the backbone that every family builds. Keys: stem, res2, res3, res4, res5[, end].
 

@@ -17,7 +17,7 @@ from videonet.models.image.preact import PlainStem
 from videonet.models.image.resnet import CIFAR, strides_of
 from videonet.models.network import Variant
 from videonet.models.pathway import IMAGE, Pathway
-from videonet.models.trunk import Stem, Trunk
+from videonet.models.trunk import Stem, Trunk, check_depths
 
 DEPTHS = {121: (6, 12, 24, 16), 161: (6, 12, 36, 24), 169: (6, 12, 32, 32), 201: (6, 12, 48, 32), 264: (6, 12, 64, 48)}
 
@@ -179,12 +179,14 @@ def densenet(
     """
     if not blocks and depth not in DEPTHS:
         raise ValueError(f"depth is {depth}; a DenseNet has one of {', '.join(map(str, DEPTHS))}, or give blocks")
+    blocks = tuple(blocks) or DEPTHS[depth]
+    check_depths("blocks", blocks, 4)
     growth = pathway.width(growth)
     stem = Stem(nd, 2 * growth, t=pathway.stem_t, t_stride=pathway.stem_t_stride)
     layer = {"bottleneck": bottleneck, "time_at": time_at, "memory_efficient": memory_efficient}
     body, channels = dense_stages(
         nd,
-        tuple(blocks) or DEPTHS[depth],
+        blocks,
         stem.channels,
         growth,
         compression=compression,

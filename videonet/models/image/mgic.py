@@ -15,7 +15,7 @@ from videonet.models.image.resnet import find_depths, strides_of
 from videonet.models.multigrid_block import MultigridBlock, MultigridInverted
 from videonet.models.network import Variant
 from videonet.models.pathway import IMAGE, Pathway
-from videonet.models.trunk import Stem, Trunk, stages
+from videonet.models.trunk import Stem, Trunk, check_depths, stages
 
 # kernel, expansion of the block's input, channels, squeeze and excitation, hard-swish; the stem's rows come first
 FULL = (
@@ -63,6 +63,7 @@ def mgic_resnet(
     rp_init: of restrictions and prolongations, "average" or "kaiming" (as released).
     """
     blocks = tuple(depths) or find_depths(depth)
+    check_depths("depths", blocks, 4)
     stem = Stem(nd, pathway.width(width), t=pathway.stem_t, t_stride=pathway.stem_t_stride)
     widths = [pathway.width(width) * 2**i for i in range(4)]
     channels = [w * (1 if depth < 50 else 4) for w in widths]

@@ -15,7 +15,7 @@ from videonet.layers.shuffle import ChannelShuffle
 from videonet.models.blocks import TIMES, choose
 from videonet.models.network import Variant
 from videonet.models.pathway import IMAGE, Pathway
-from videonet.models.trunk import Stem, Trunk, stages
+from videonet.models.trunk import Stem, Trunk, check_depths, stages
 
 WIDTHS = {1: 144, 2: 200, 3: 240, 4: 272, 8: 384}
 
@@ -136,6 +136,7 @@ def shufflenet(
     """
     if groups not in WIDTHS:
         raise ValueError(f"groups is {groups}; a ShuffleNet has {', '.join(map(str, WIDTHS))}")
+    check_depths("depths", depths, 3)
     time = {"t": pathway.stem_t, "t_stride": pathway.stem_t_stride}
     entry = Stem(nd, pathway.width(stem or stem_width(groups, scale)), kernel=3, pool=False, **time)
     scaled = pathway.width(groups)

@@ -91,11 +91,13 @@ def slowfast(
     if fusion not in FUSIONS:
         raise ValueError(f"fusion is {fusion!r}; it must be one of {', '.join(FUSIONS)}")
     base = find_family(family, depth)
+    quick = find_family(fast_family, depth) if fast_family else base
+    check_strides(family or f"resnet{depth}", base, fast_family, quick)
     slow_blocks, fast_blocks = split_pairs(t_blocks)
     fast = Pathway(stem_t=5, t=(3, 3, 3, 3), t_blocks=fast_blocks, scale=scale / beta_inv, output_stride=output_stride)
     context = place_non_local(non_local)
     slow = Pathway(t=kernels(t), t_blocks=slow_blocks, scale=scale, output_stride=output_stride, **context)
-    fast_trunk = (find_family(fast_family, depth) if fast_family else base).backbone(nd, pathway=fast)
+    fast_trunk = quick.backbone(nd, pathway=fast)
     sources = [fast_trunk.stem_channels, *fast_trunk.channels[:-1]]
     if fusion == "concat":
         targets = tuple(c * fusion_ratio for c in sources)
@@ -105,6 +107,20 @@ def slowfast(
         targets = (slow_trunk.stem_channels, *slow_trunk.channels[:-1])
     lateral = nn.ModuleList(lateral_of(nd, *pair, fusion_kernel, alpha) for pair in zip(sources, targets))
     return SlowFast(slow_trunk, fast_trunk, lateral, alpha=alpha, fusion=fusion)
+
+
+def check_strides(slow: str, slow_network: Variant, fast: str, fast_network: Variant) -> None:
+    """ValueError unless the maps of both families have the same sizes before each stage."""
+    if slow_network is fast_network:
+        return
+    with torch.device("meta"):
+        pair = [network.backbone() for network in (slow_network, fast_network)]
+    first, second = ([trunk.stem.stride, *trunk.strides] for trunk in pair)
+    if first != second:
+        raise ValueError(
+            f"{slow} has maps at strides {', '.join(map(str, first))}, {fast} at {', '.join(map(str, second))}: no "
+            "lateral joins them; take a fast_family whose strides are equal"
+        )
 
 
 def lateral_of(nd: Nd, c_in: int, c_out: int, kernel: int, alpha: int) -> nn.Module:
