@@ -51,10 +51,10 @@ def cases(rows: list) -> list:
     ]
 
 
-def check(name: str, peer: nn.Module, table: Table | None = None) -> None:
+def check(name: str, peer: nn.Module, table: Table | None = None, **settings: int) -> None:
     """Random weights and statistics of the peer, renamed, give its logits."""
     train_by_chance(peer)
-    model = VARIANTS[name](1000).eval()
+    model = VARIANTS[name](1000, **settings).eval()
     state = peer.state_dict()
     if table:
         state = {
@@ -78,6 +78,11 @@ def test_torchvision_gives_the_same_logits(name):
 def test_timm_gives_the_same_logits(name, theirs):
     timm = pytest.importorskip("timm")
     check(name, timm.create_model(theirs))
+
+
+def test_timms_newer_se_networks_are_resnexts_with_a_gate():
+    timm = pytest.importorskip("timm")
+    check("resnext50_32x4d", timm.create_model("seresnet50"), groups=1, group_width=64, se_ratio=16)
 
 
 def test_timm_gives_the_same_logits_of_preactivation():

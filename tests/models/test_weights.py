@@ -78,6 +78,27 @@ def test_a_backbone_takes_a_networks_weights_without_the_head() -> None:
     assert_same(backbone, source.backbone)
 
 
+def test_a_network_takes_a_backbones_weights_and_keeps_its_head() -> None:
+    source, model = scrambled(), small()
+    with pytest.raises(WeightsError, match="leave 2 tensors without a place .*: head.fc.weight: not in the file"):
+        load_weights(model, source.backbone.state_dict())
+    assert load_weights(model, source.backbone.state_dict(), strict=False).missing == ["head.fc.weight", "head.fc.bias"]
+    assert_same(model.backbone, source.backbone)
+
+
+@pytest.mark.parametrize(
+    "key, words",
+    [
+        ("layer0.conv1.weight", "SE-ResNets stride the first 1x1 (stride_on: pointwise), its SE-ResNeXts the 3x3"),
+        ("layer1.0.se.fc1.weight", "resnext with se_ratio 16"),
+        ("blocks.1.res_blocks.0.branch2.norm_b.0.weight", "bare_shortcut"),
+    ],
+)
+def test_what_no_file_says_of_its_network_is_in_a_note(key: str, words: str) -> None:
+    state = {name: torch.zeros(1) for name in ("layer1.0.conv1.weight", key)}
+    assert words in match_state(small(), state)[1].note
+
+
 @pytest.mark.parametrize(
     "file", ["I3D_NLN_8x8_R50", "SLOW_8x8_R50", "SLOWFAST_8x8_R50", "SLOWFAST_NLN_16x8_R101_50_50"]
 )

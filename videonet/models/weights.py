@@ -134,6 +134,8 @@ def place(
             ours = ours.removeprefix("backbone.")
         elif bare and ours.startswith("head."):
             continue
+        elif f"backbone.{ours}" in wanted:  # a file of the backbone alone
+            ours = f"backbone.{ours}"
         if ours not in wanted or ours in placed:
             report.left_out.append(key)
             continue

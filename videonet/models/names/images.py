@@ -48,7 +48,20 @@ DENSENET = (
     (r"^classifier\.", "fc."),
 )
 NAME = "torchvision or timm"
-STRIDES = (("", "Cadene's SE networks stride the first 1x1, which no weight file says (stride_on: pointwise)"),)
+STRIDES = (
+    (
+        "",
+        "Cadene's SE-ResNets stride the first 1x1 (stride_on: pointwise), its SE-ResNeXts the 3x3 (spatial), which no "
+        "weight file says",
+    ),
+)
+NEWER = (
+    (
+        r"\.se\.fc1\.",
+        "timm's newer SE networks stride the 3x3 and pad the max pool, which no weight file says: they are a resnext "
+        "with se_ratio 16 (groups 1 and group_width 64 for seresnet50), not an se_resnet",
+    ),
+)
 
 TABLES = (
     Table(
@@ -56,6 +69,7 @@ TABLES = (
         mark=r"^layer1\.0\.conv1\.weight$",
         not_mark=r"(\.convs\.|^layer0\.|^conv1\.0\.)",
         rules=(*STEM, *STAGES, *PLAIN_SHORTCUT, *GATES, *HEAD),
+        notes=NEWER,
         facts=IMAGENET,
     ),
     Table(

@@ -70,10 +70,11 @@ NAME = "pytorchvideo"
 UNALIGNED = (
     (r"^detection_head\.", "pytorchvideo's detection networks align boxes without the half pixel: aligned=False"),
 )
+BARE = (("", "pytorchvideo's X3D has no norm on the first shortcut of res2: bare_shortcut=True"),)
 
 TABLES = (
     Table(NAME, mark=r"\.multipathway_blocks\.", rules=(*BLOCK, *PLAIN, *SLOWFAST), notes=UNALIGNED, facts=GREY),
-    Table(NAME, mark=r"\.norm_b\.0\.", rules=(*BLOCK, *GATED, *X3D_ENDS, *STAGES), facts=GREY),
+    Table(NAME, mark=r"\.norm_b\.0\.", rules=(*BLOCK, *GATED, *X3D_ENDS, *STAGES), notes=BARE, facts=GREY),
     Table(NAME, mark=r"\.conv_b\.conv_xy\.", rules=(*BLOCK, *FACTORED, *STAGES), facts=GREY),
     Table(NAME, mark=r"blocks\.5\.res_blocks\.", rules=(*BLOCK, *PLAIN, *POOLED_STAGES), facts=GREY),
     Table(NAME, mark=r"blocks\.4\.res_blocks\.", rules=(*BLOCK, *PLAIN, *STAGES), notes=UNALIGNED, facts=GREY),
