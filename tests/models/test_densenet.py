@@ -60,6 +60,15 @@ def test_recomputing_changes_no_bit_of_outputs_gradients_and_statistics(build, s
     assert plain.state_dict()["end.bn.num_batches_tracked"] == 2
 
 
+def test_a_compiled_network_may_recompute_too():
+    plain = densenet(Nd(2), memory_efficient=True, blocks=(2, 1, 1, 1), growth=4).train()
+    compiled = copy.deepcopy(plain)
+    for run in (plain, torch.compile(compiled, backend="aot_eager")):
+        run(cases.draw(2, 32))[-1].square().sum().backward()
+    torch.testing.assert_close(compiled.state_dict(), plain.state_dict())
+    torch.testing.assert_close([p.grad for p in compiled.parameters()], [p.grad for p in plain.parameters()])
+
+
 def saved_values(backbone: nn.Module) -> int:
     """How many numbers a forward pass keeps for the backward pass."""
     sizes = []

@@ -79,7 +79,8 @@ class DenseLayer(nn.Module):
 
     def forward(self, maps: Sequence[torch.Tensor]) -> torch.Tensor:
         """All maps of the stage so far, (B, c_i, [T,] H, W) each -> the new ones (B, growth, [T,] H, W)."""
-        if self.memory_efficient and torch.is_grad_enabled() and any(m.requires_grad for m in maps):
+        recompute = self.memory_efficient and not torch.compiler.is_compiling()  # a compiler chooses what it recomputes
+        if recompute and torch.is_grad_enabled() and any(m.requires_grad for m in maps):
             x = checkpoint(self.squeeze, *maps, use_reentrant=False, context_fn=self.contexts)
         else:
             x = self.squeeze(*maps)
