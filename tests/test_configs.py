@@ -37,6 +37,13 @@ def test_every_experiment_builds_its_network_trains_it_and_reads_back(path):
     assert max(rates) <= cfg.SOLVER.BASE_LR * times * 1.0001 and min(rates) >= 0
 
 
+@pytest.mark.parametrize("path", [p for p in EXPERIMENTS if p.parent.name == "ImageNet"], ids=name)
+def test_the_norm_of_a_config_is_everywhere_in_the_network(path):
+    with torch.device("meta"):
+        model = build.build_model(build.load_config(path, ["BN.NORM_TYPE", "group"]))
+    assert not [key for key, module in model.named_modules() if "BatchNorm" in type(module).__name__]
+
+
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=name)
 def test_the_first_comment_says_command_cost_and_result(path):
     text = path.read_text()

@@ -86,7 +86,8 @@ def build_model(cfg: CfgNode, num_classes: int = 0) -> Network:
         )
     backbone = config.call(cfg.MODEL, MODELS, build_nd(cfg))
     heads = tables_of({"MODEL": cfg.MODEL.NAME})["HEAD"]
-    head = config.call(cfg.HEAD, heads, last_channels(backbone), num_classes)
+    own = {"NORM": cfg.BN.NORM_TYPE} if cfg.BN.NORM_TYPE and "NORM" in cfg.HEAD else {}  # it has the network's norm
+    head = config.call({**cfg.HEAD, **own}, heads, last_channels(backbone), num_classes)
     check_head(cfg, head, backbone.strides[-1])
     one_label = cfg.TASK.NAME == "classification" or cfg.TASK.get("LOSS") == "ce"
     activation = "softmax" if one_label else "sigmoid"
@@ -211,8 +212,7 @@ def build_augment(cfg: CfgNode) -> augmentation.Chain | None:
         raise ValueError("AUG.RAND_AUGMENT and MIXUP move or mix what is in the boxes: leave them off for detection")
     steps, jitter = [], cfg.AUG.COLOR_JITTER
     if jitter:
-        strength = {"brightness": jitter, "contrast": jitter, "saturation": jitter}
-        steps.append(partial(augmentation.colour_jitter, **strength))
+        steps.append(partial(augmentation.colour_jitter, brightness=jitter, contrast=jitter, saturation=jitter))
     if cfg.AUG.LIGHTING:
         steps.append(partial(augmentation.lighting, std=cfg.AUG.LIGHTING))
     if ops:
