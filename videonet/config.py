@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import yaml
 from fvcore.common.config import CfgNode
 
-from videonet.defaults import CALLS, KEYS
+from videonet.defaults import CALLS, COUNTS, KEYS, SHARES
 from videonet.source import ConfigError, Source, read_overrides, read_sources, read_yaml
 from videonet.suggest import suggest
 
@@ -97,7 +98,7 @@ def plain(value: Any) -> Any:
 def check(key: str, value: Any, place: str, schemas: Mapping[str, dict], merged: Source) -> Any:
     """The value in the type that the key has, or a ConfigError."""
     if key in KEYS:
-        return convert(value, KEYS[key][0], None, f"{place}: {key}")
+        return limit(key, convert(value, KEYS[key][0], None, f"{place}: {key}"), place)
     section, _, rest = key.partition(".")
     if section in schemas and rest:
         if rest in schemas[section]:
@@ -108,6 +109,15 @@ def check(key: str, value: Any, place: str, schemas: Mapping[str, dict], merged:
         raise ConfigError(f"{place}: {section} ({name or 'default'}) has no {rest}{suggest(rest, known)}")
     known = [*KEYS, *(f"{s}.{k}" for s in schemas for k in schemas[s])]
     raise ConfigError(f"{place}: unknown key {key}{suggest(key, known)}")
+
+
+def limit(key: str, value: Any, place: str) -> Any:
+    """The value of a key of the run, if it is no number or a number that the key can have."""
+    least, most = int(key in COUNTS), 1 if key in SHARES else math.inf
+    if isinstance(value, (int, float)) and not least <= value <= most:
+        rule = f"from {least} to {most}" if key in SHARES else f"at least {least}"
+        raise ConfigError(f"{place}: {key} is {value!r}; it must be {rule}")
+    return value
 
 
 def convert(value: Any, default: Any, annotation: Any, where: str) -> Any:

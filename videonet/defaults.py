@@ -112,6 +112,13 @@ KEYS: dict[str, tuple[Any, str]] = {
     "TEST.ENSEMBLE_METHOD": ("sum", "how the scores of a video's views become one: sum or max"),
 }
 
+# No number is negative; these counts are at least 1, these shares at most 1.
+COUNTS = {
+    *("DATA.NUM_FRAMES", "DATA.SAMPLING_RATE", "DATA.TRAIN_CROP_SIZE", "DATA.TEST_CROP_SIZE", "AUG.NUM_SAMPLE"),
+    *("BN.NUM_SPLITS", "TRAIN.BATCH_SIZE", "TRAIN.ACCUMULATE", "TEST.BATCH_SIZE", "TEST.NUM_ENSEMBLE_VIEWS"),
+}
+SHARES = {"AUG.COLOR_JITTER", "AUG.ERASE", "DATA.MAX_BAD", "TRAIN.EMA"}
+
 # Sections that are calls, each with the arguments that the code hands in: no key sets these.
 CALLS: dict[str, tuple[str, ...]] = {
     "MODEL": ("pathway",),
