@@ -7,7 +7,7 @@ import torch
 
 from videonet.data.demo import draw_clip, write_video
 from videonet.data.kinetics import ListError, read_list
-from videonet.data.resize import resize
+from videonet.data.resize import gain, resize
 from videonet.data.video import Video
 from videonet.data.window import Window
 
@@ -41,6 +41,16 @@ def test_a_folder(root, tmp_path):
         keys = [packet.is_keyframe for packet in container.demux(video=0) if packet.size]
     assert [number for number, key in enumerate(keys) if key] == [0, 8, 16, 24, 32]
     assert not list((tmp_path / "small").rglob("*.part"))
+
+
+def test_copies_say_how_much_faster_they_are_read(root, tmp_path):
+    (root / "b/broken.mp4").unlink()
+    assert resize(root, tmp_path / "small", size=32)["faster"] > 0
+    pairs = [(str(root / "a/one.mp4"), str(root / "a/one.mp4"))] * 5
+    assert gain(pairs) > 0
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none" / "bad.mp4").write_bytes(b"no video")
+    assert resize(tmp_path / "none", tmp_path / "out")["faster"] is None
 
 
 def test_an_interrupted_run_goes_on(root, tmp_path):

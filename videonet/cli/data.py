@@ -123,7 +123,9 @@ def run_resize(args: argparse.Namespace) -> int:
     from videonet.data.resize import resize
 
     facts = resize(args.source, args.out, size=args.short_side, gop=args.gop, crf=args.crf, workers=args.workers)
-    tell(args, facts)
+    tell(args, facts if args.json else {key: value for key, value in facts.items() if key != "faster"})
+    if facts["faster"] and not args.json:
+        print(f"a training clip is read {facts['faster']:.2f} times as fast from the copies (CPU time)")
     return 2 if facts.get("failed") else 0
 
 
