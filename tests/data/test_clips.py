@@ -152,5 +152,7 @@ def test_wrong_settings_are_refused():
         train(records, repeats=0)
     with pytest.raises(ValueError, match="does not fit"):
         ViewClips(records, SHAPE, scale=8)
+    with pytest.raises(ValueError, match="does not fit"):
+        ValClips(records, SHAPE, scale=8)
     with pytest.raises(ValueError, match="1, 3, 5 or 10, got 2"):
         ViewClips(records, SHAPE, crops=2)

@@ -194,6 +194,7 @@ class ValClips(FixedClips):
         scale: int = 0,
         open_video: Callable = Video,
     ) -> None:
+        transforms.crop_offsets(scale or shape.size, scale or shape.size, shape.size)
         super().__init__(records, shape, open_video)
         self.sample, self.scale = sample, scale
 
