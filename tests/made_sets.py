@@ -12,7 +12,7 @@ from PIL import Image
 
 from videonet.data.demo import write_video
 
-ACTIONS = ("stand", "walk left", "walk right", "jump", "wave")
+ACTIONS = ("stand", "walk left", "walk right", "jump", "talk")
 HEIGHT, WIDTH, SLOT = 64, 96, 32  # of a frame, and of the place that a person has in it
 SPAN = 24  # frames in which people do the same
 MOTIONS = {"left": (0, -1), "right": (0, 1), "up": (-1, 0), "down": (1, 0)}  # pixels a frame down and to the right
@@ -27,39 +27,36 @@ class Person:
     x: float
     y: float
     actions: tuple[int, ...]
-    arm: float
     phase: float
     colours: np.ndarray
 
-    def at(self, time: float) -> tuple[int, int, int]:
-        """x and y of the hips and height of the hand, `time` frames from the middle."""
+    def at(self, time: float) -> tuple[int, int]:
+        """x and y of the hips, `time` frames from the middle."""
         speed = (2 in self.actions) - (1 in self.actions)
-        beat = 2 * np.pi * (time / 8 + self.phase)
-        lift = 7 * abs(np.sin(beat / 2)) if 3 in self.actions else 0
-        hand = 8 * np.sin(beat / 2) if 4 in self.actions else self.arm
-        return round(self.x + speed * time), round(self.y - lift), round(hand)
+        lift = 7 * abs(np.sin(np.pi * (time / 8 + self.phase))) if 3 in self.actions else 0
+        return round(self.x + speed * time), round(self.y - lift)
 
     def box(self) -> np.ndarray:
         """x1, y1, x2, y2 in fractions of the middle frame."""
-        x, y, _ = self.at(0)
+        x, y = self.at(0)
         return np.clip([(x - 9) / WIDTH, (y - 28) / HEIGHT, (x + 10) / WIDTH, (y + 13) / HEIGHT], 0, 1)
 
     def paint(self, frame: np.ndarray, time: float) -> None:
-        """Head, trunk, legs and an arm, as rectangles."""
-        x, y, hand = self.at(time)
-        parts = ((-3, -27, 4, -19), (-5, -18, 6, 1), (-5, 1, -1, 13), (2, 1, 6, 13), (6, -15 + hand, 11, -5 + hand))
-        for (x1, y1, x2, y2), colour in zip(parts, self.colours):
+        """Head, trunk and legs, as rectangles; the head of a speaker changes its colour every four frames."""
+        x, y = self.at(time)
+        says = 4 in self.actions and (time / 8 + self.phase) % 1 < 0.5
+        parts = ((-4, -28, 5, -18), (-6, -18, 7, 1), (-5, 1, -1, 13), (2, 1, 6, 13))
+        for (x1, y1, x2, y2), colour in zip(parts, self.colours[[4 if says else 0, 1, 2, 3]]):
             frame[max(y + y1, 0) : max(y + y2, 0), max(x + x1, 0) : max(x + x2, 0)] = colour
 
 
 def draw_people(rng: np.random.Generator) -> list[Person]:
-    """Two or three people side by side, each standing or walking, maybe jumping, maybe waving."""
+    """Two or three people side by side, each standing or walking, maybe jumping, maybe talking."""
     people = []
     for slot in sorted(rng.permutation(WIDTH // SLOT)[: rng.integers(2, 4)]):
         actions = (int(rng.integers(3)), *(action for action in (3, 4) if rng.uniform() < 0.5))
         x, y = SLOT * (slot + 0.5) + rng.uniform(-3, 3), HEIGHT * 0.6 + rng.uniform(-4, 4)
-        colours = rng.integers(0, 256, (5, 3)) * (1, 1, 1)
-        people.append(Person(x, y, actions, rng.uniform(-8, 8), rng.uniform(), colours))
+        people.append(Person(x, y, actions, rng.uniform(), rng.integers(0, 256, (5, 3))))
     return people
 
 

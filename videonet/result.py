@@ -37,7 +37,6 @@ def write(
     notes = []
     if isinstance(split, BoxSplit):
         notes = write_boxes(folder, scored, data, metric)
-        facts = {**facts, "per_group": metric.result.get("per_group", {}), **boxes_facts(metric)}
     else:
         write_clips(folder, scored, split, data)
     write_whole(folder / "result.json", json.dumps(facts, indent=1).encode())
@@ -79,9 +78,10 @@ def write_boxes(folder: Path, scored: Scored, data: KeyframeClips, metric: BoxAP
     return [line, *(f"note: {reason}" for reason in metric.result["reasons"])]
 
 
-def boxes_facts(metric: BoxAP) -> dict:
-    """What result.json says of boxes: the protocol's counts and why the result may be low."""
-    return {key: metric.result[key] for key in ("statistics", "reasons") if key in metric.result}
+def details(metric: object) -> dict:
+    """What result.json says of boxes beyond their figure: means of groups, what matched, why the result may be low."""
+    found = metric.result if isinstance(metric, BoxAP) else {}
+    return {key: found[key] for key in ("per_group", "statistics", "reasons") if key in found}
 
 
 def write_table(path: Path, rows: Iterable[Mapping]) -> None:

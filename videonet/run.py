@@ -258,6 +258,7 @@ def test(cfg: CfgNode) -> dict:
         "checkpoint": str(path),
         "checkpoint_sha256": result.digest(path),
         "versions": result.versions(),
+        **result.details(metric),
     }
     if distributed.is_main():
         for note in result.write(folder, facts, scored, split, data, metric):

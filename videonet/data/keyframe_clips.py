@@ -107,6 +107,11 @@ class KeyframeClips(FixedClips):
         """The boxes of a keyframe."""
         return range(int(self.records.starts[row]), int(self.records.starts[row + 1]))
 
+    def name(self, item: int) -> str:
+        """The keyframe of a box: `video@second`."""
+        keyframe = self.records[int(np.searchsorted(self.records.starts, item, "right")) - 1]
+        return f"{keyframe.video}@{keyframe.time:g}"
+
     @staticmethod
     def collate(items: Sequence[dict]) -> dict:
         """Items side by side, as their frames differ in size: {"items": [...]}."""
