@@ -44,6 +44,12 @@ def test_the_norm_of_a_config_is_everywhere_in_the_network(path):
     assert not [key for key, module in model.named_modules() if "BatchNorm" in type(module).__name__]
 
 
+def test_the_recipes_of_image_papers_light_with_imagenets_components():
+    cfg = build.load_config(ROOT / "configs/ImageNet/RES_R152.yaml")
+    (step,) = build.build_augment(cfg).steps
+    assert step.keywords == {"std": 0.1, "values": (0.2175, 0.0188, 0.0045)}
+
+
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=name)
 def test_the_first_comment_says_command_cost_and_result(path):
     text = path.read_text()

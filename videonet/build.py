@@ -214,7 +214,7 @@ def build_augment(cfg: CfgNode) -> augmentation.Chain | None:
     if jitter:
         steps.append(partial(augmentation.colour_jitter, brightness=jitter, contrast=jitter, saturation=jitter))
     if cfg.AUG.LIGHTING:
-        steps.append(partial(augmentation.lighting, std=cfg.AUG.LIGHTING))
+        steps.append(partial(augmentation.lighting, std=cfg.AUG.LIGHTING, values=tuple(cfg.AUG.LIGHTING_VALUES)))
     if ops:
         steps.append(partial(augmentation.rand_augment, ops=int(ops), magnitude=float(magnitude)))
     if cfg.AUG.ERASE:

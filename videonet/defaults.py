@@ -67,6 +67,10 @@ KEYS: dict[str, tuple[Any, str]] = {
     "AUG.NUM_SAMPLE": (1, "clips drawn from one decoding of a training video"),
     "AUG.COLOR_JITTER": (0.0, "strength of brightness, contrast and saturation jitter"),
     "AUG.LIGHTING": (0.0, "standard deviation of the shift along ImageNet's principal colours (AlexNet: 0.1)"),
+    "AUG.LIGHTING_VALUES": (
+        [0.225, 0.224, 0.229],
+        "what multiplies it along each of the three: PySlowFast's; of ImageNet's pixels [0.2175, 0.0188, 0.0045]",
+    ),
     "AUG.RAND_AUGMENT": ("", "RandAugment as N-M: N operations of magnitude M; empty: none"),
     "AUG.ERASE": (0.0, "probability of erasing a random box"),
     "MIXUP.ALPHA": (0.0, "mixup's Beta parameter; 0: no mixup"),

@@ -65,6 +65,14 @@ def test_jitter_stays_within_its_strength():
     assert 136 < max(values) <= 140
 
 
+def test_lighting_shifts_along_each_principal_colour_by_its_value():
+    grey, values = torch.full((1, 1, 1, 3), 128, dtype=torch.uint8), (0.2175, 0.0188, 0.0045)
+    rng = np.random.default_rng(0)
+    shifts = [augmentation.lighting(grey, rng, std=1.0, values=values)[0, 0, 0] - 128.0 for _ in range(500)]
+    along = torch.stack(shifts).double() @ torch.tensor(augmentation.PCA_VECTORS).double()
+    torch.testing.assert_close(along.std(0) / 255, torch.tensor(values).double(), rtol=0.15, atol=0)
+
+
 def test_erasing_fills_a_rectangle_of_the_area_asked_for(still):
     for seed in range(20):
         rng = np.random.default_rng(seed)
