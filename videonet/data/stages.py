@@ -19,7 +19,7 @@ STAGES: dict[str, tuple[Callable, ...]] = {
     "open": (Stream.__init__,),
     "demux": (film_of, LongFilm.sections),
     "decode": (Decoder.feed,),
-    "convert": (Projector.show,),
+    "convert": (Projector.finish,),
     "augment": (Chain.__call__,),
 }
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 HUGE = 2 << 20  # bytes of a huge page
-LEAST = 2 * HUGE  # below it the allocator reuses what was freed, which is as good
+LEAST = 32 << 20  # bytes: below it the allocator reuses what was freed, which costs less still
 
 
 def empty(shape: Sequence[int]) -> torch.Tensor:

@@ -43,6 +43,7 @@ def quick(
         if not stretch.take(decoder.feed(None)) or not stretch.began:
             return False
         ahead = None
+    projector.finish()
     return not projector.clips.lacking.intersection(frames)
 
 
@@ -82,6 +83,7 @@ def careful(decoder: Decoder, section: Section, frames: Sequence[int], projector
                 projector.show(index, frame)
         if not wanted:
             break
+    projector.finish()
 
 
 def _by_time(timeline: Timeline, frames: Sequence[int]) -> dict[int, list[int]]:

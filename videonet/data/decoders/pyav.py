@@ -75,6 +75,7 @@ class PyavReader:
         projector = Projector(clips, requests, self.shape)
         if self._counted:
             self._counted.show(clips.frames, projector.show)
+            projector.finish()
         else:
             for section, frames in self.film.sections(clips.frames):
                 self._decode(section, frames, projector)
@@ -93,7 +94,7 @@ class PyavReader:
         if quick(self._decoder, section, frames, projector, ahead):
             return
         self._decoder.errors = errors
-        projector.clips.recall(frames)
+        projector.recall(frames)
         with Stream(self._source) as fresh:  # a decoder that has seen nothing of the damage yet
             decoder = Decoder(fresh.video.codec_context)
             careful(decoder, section, frames, projector)

@@ -43,14 +43,18 @@ class Turn(NamedTuple):
         return Window(x, y, window.w, window.h, window.out_w, window.out_h)
 
 
+_UPRIGHT = Turn()
+
+
 def turn_of(frame: VideoFrame) -> Turn:
     """The right-angled turn that a frame's display matrix asks for (rotation and mirroring)."""
     try:
-        data = frame.side_data.get("DISPLAYMATRIX")
+        attached = frame.side_data
+        data = attached.get("DISPLAYMATRIX") if len(attached) else None
     except ValueError:  # side data of a kind that this PyAV has no name for
         data = None
     if data is None:
-        return Turn()
+        return _UPRIGHT
     matrix = np.frombuffer(data, np.int32)
     a, b, c, d = (int(matrix[place]) for place in (0, 1, 3, 4))
     if abs(a) >= abs(b):
@@ -78,7 +82,7 @@ class Screen:
         self._shape = shape
         self._scaler, self._converter = VideoReformatter(), VideoReformatter()
         self._seen: tuple[object, ...] = ()
-        self._turn = Turn()
+        self._turn = _UPRIGHT
         self._graph: Graph | None = None
         self._size = shape
 
