@@ -219,3 +219,12 @@ def test_labels_of_many_classes():
     batch = collate([{"label": np.array([0, 1, 1], dtype=np.float32)}, {"label": np.zeros(3, dtype=np.float32)}])
     assert batch["label"].dtype == torch.float32
     assert batch["label"].shape == (2, 3)
+
+
+def test_a_worker_stacks_where_the_main_process_can_read(monkeypatch):
+    items = [{"clip": torch.full((2, 4, 4, 3), value, dtype=torch.uint8), "flip": True} for value in (1, 2)]
+    alone = collate(items)
+    monkeypatch.setattr("torch.utils.data.get_worker_info", lambda: "a worker")
+    shared = collate(items)
+    assert shared["clip"].is_shared() and not alone["clip"].is_shared()
+    assert all(torch.equal(shared[key], alone[key]) for key in ("clip", "flip"))

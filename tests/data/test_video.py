@@ -1,6 +1,7 @@
 """The right frames, from every kind of file and backend, in any order; honest errors; no work that nobody asked for."""
 
 import io
+import mmap
 import os
 import pickle
 import tarfile
@@ -207,6 +208,21 @@ def test_memory_for_clips_is_like_any_other(shape):
     second.fill_(5)
     assert torch.equal(first, torch.full(shape, 3, dtype=torch.uint8))
     assert pickle.loads(pickle.dumps(second)).shape == shape
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MADV_HUGEPAGE"), reason="this system has no huge pages")
+def test_large_clips_lie_where_others_lay_that_nobody_has_any_more():
+    shape = (11, 1000, 1111, 3)
+    first, second = memory.empty(shape).fill_(1), memory.empty(shape).fill_(2)
+    place = first.data_ptr()
+    part = first[3:]
+    del first
+    assert memory.empty(shape).data_ptr() not in (place, second.data_ptr())
+    del part
+    third = memory.empty(shape)
+    assert third.data_ptr() == place
+    third.fill_(3)
+    assert second.min() == second.max() == 2
 
 
 def test_colours_of_a_kind_that_there_is_not(tmp_path):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, default_collate
 
 from videonet.data.clips import ClipShape, Draw, Missing
 from videonet.data.order import Order, shard
@@ -26,7 +26,10 @@ class TooManyBad(ValueError):
 
 
 def collate(items: Sequence[dict]) -> dict:
-    """A batch of items: tensors stacked, numbers as tensors, `box*` rows joined and `boxes` led by the index."""
+    """A batch of items: tensors stacked, numbers as tensors, `box*` rows joined and `boxes` led by the index.
+
+    A worker stacks in memory that it shares with the main process.
+    """
     batch = {}
     for key in items[0] if items else ():
         values = [item[key] for item in items]
@@ -35,7 +38,7 @@ def collate(items: Sequence[dict]) -> dict:
         if key.startswith("box"):
             batch[key] = torch.cat(values)
         else:
-            batch[key] = torch.stack([torch.as_tensor(value) for value in values])
+            batch[key] = default_collate([torch.as_tensor(value) for value in values])
     return batch
 
 

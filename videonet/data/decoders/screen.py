@@ -145,6 +145,7 @@ def _crop(frame: VideoFrame, window: Window) -> Graph:
         y -= y % (8 // frame.format.chroma_height(8))
         x -= x % (8 // frame.format.chroma_width(8))
     graph = Graph()
+    graph.threads = 1  # otherwise one a core is started for each graph
     size = f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}"
     graph.link_nodes(
         graph.add("buffer", f"{size}:time_base=1/1:pixel_aspect=1/1"),
