@@ -113,7 +113,7 @@ def write_ava(root: Path, seconds: dict[str, int], seed: int = 0) -> None:
                     place = f"{name},{second:04d},{numbers(one.box())}"
                     truth += [f"{place},{action + 1},{person}" for action in one.actions]
                     found.append(f"{name},{second:04d},{numbers(jitter(rng, one.box()))},,{rng.uniform(0.85, 1):.4f}")
-            last = min(shown)
+            last = shown[min(shown)]
             for number in range(max(shown) + 1):  # between the spans nothing is looked at: an image stands for the next
                 last = shown.get(number, last)
                 frames.append(f'{name} {video} {number} {last} ""')

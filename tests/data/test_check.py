@@ -1,13 +1,19 @@
 """Check: each broken row has its kind, whichever process found it, and a good list has none."""
 
 import csv
+import json
 import os
+import re
+import shutil
 import wave
 
 import numpy as np
 import pytest
 
+from videonet.cli.main import main
+from videonet.data import box_splits
 from videonet.data.check import check
+from videonet.data.check_boxes import check_boxes, is_box_list
 from videonet.data.demo import draw_clip, write_video
 from videonet.data.kinetics import ListError, read_list
 from videonet.data.processes import CRASHED, in_processes
@@ -97,3 +103,53 @@ def test_a_process_that_dies_costs_one_result(workers):
     assert all(results[number] == f"PATH {number}" for number in paths if number not in (2, 9))
     with pytest.raises(RuntimeError, match="error 1"):
         list(in_processes(fragile, {1: "error 1"}, workers))
+
+
+@pytest.fixture
+def boxes(root, tmp_path):
+    """A list of boxes with one row of each kind."""
+    write_video(tmp_path / "good.mp4", np.zeros((20, 32, 32, 3), np.uint8), 10)
+    (tmp_path / "empty.mp4").touch()
+    shutil.copy(root / "damaged.mp4", tmp_path)
+    (tmp_path / "classes.txt").write_text("run\nsit\n")
+    rows = [
+        *("good,0.5,0.1,0.1,0.9,0.9,run", "good,0.5,0.1,0.1,0.9,0.9,sit", "good,1.9,0,0,1,1,", "good,0.7"),
+        *("good,2.0,0,0,1,1,run", "gone,1,0,0,1,1,run", "empty,1,0,0,1,1,sit", "damaged,1,0,0,1,1,run", ""),
+        *(
+            "good,1,0,0,15,10,run",
+            "good,1,0.5,0,0.5,1,run",
+            "good,1,0,0,1,1,fly",
+            "good,1,0,0,1,1,2",
+            "good,x,0,0,1,1,1",
+        ),
+    ]
+    (tmp_path / "boxes.csv").write_text("\n".join(["video,t_sec,x1,y1,x2,y2,label", *rows]) + "\n")
+    return tmp_path / "boxes.csv"
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_kind_of_box_has_its_row(boxes, tmp_path, workers):
+    report = check_boxes(boxes, bad=tmp_path / "bad.csv", workers=workers)
+    assert {row["line"]: row["problem"].split(":")[0].split(" at ")[0] for row in report["bad"]} == {
+        **{6: "beyond the end", 7: "missing", 8: "empty", 9: "decode error", 11: "box outside the frame"},
+        **{12: "box without area", 13: "unknown label", 14: "label out of range", 15: "malformed"},
+    }
+    told = {row["line"]: (row["path"], row["label"]) for row in report["bad"]}
+    assert told[6] == ("good@2", 0) and told[8] == ("empty@1", 1) and told[15] == ("", -1)
+    assert report["rows"] == 12 and report["counts"]["good"] == 3 and sum(report["counts"].values()) == 12
+    assert [report[key] for key in ("videos", "keyframes", "boxes", "labels", "classes")] == [1, 2, 2, 2, 2]
+    assert report["digest"] == ""
+    with (tmp_path / "bad.csv").open(newline="") as file:
+        assert [int(row["line"]) for row in csv.DictReader(file)] == list(told)
+
+
+def test_the_command_knows_a_list_of_boxes_by_its_header(boxes, capsys):
+    assert main(["data", "check", str(boxes)]) == 2
+    out = capsys.readouterr().out
+    assert f"{boxes}:13: unknown label: label 'fly' is not one of the 2 classes" in out
+    assert f"{boxes}:7: gone@1: missing" in out and re.search(r"keyframes +2", out)
+    boxes.write_text("\n".join(boxes.read_text().splitlines()[:4]) + "\n")
+    assert main(["data", "check", "--task", "boxes", str(boxes), "--json"]) == 0
+    split = box_splits.boxes(boxes.parent, "boxes")
+    assert json.loads(capsys.readouterr().out)["digest"] == split.digest(), "what result.json will say"
+    assert not is_box_list(boxes.with_name("classes.txt")) and main(["data", "check", "gone.csv"]) == 2

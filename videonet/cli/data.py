@@ -5,15 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 EXAMPLES = {
     "data": "examples:\n  videonet data demo --out data/demo\n  videonet data from-folders my_videos --out lists\n"
     "  videonet data check lists/train.csv --bad bad.csv\n"
     "  videonet data show --cfg configs/Demo/SLOWFAST_DEMO.yaml clip.mp4 --out sheet.png\n"
     "  videonet data resize lists/train.csv --out small --short-side 256\n"
-    "  videonet data kinetics --annotations k400_train.csv k400_val.csv --videos /data/k400 --out lists"
+    "  videonet data kinetics --annotations k400_train.csv k400_val.csv --videos /data/k400 --out lists\n"
+    "  videonet data ssv2 /data/ssv2 --videos /data/ssv2/20bn-something-something-v2"
 }
 Run = Callable[[argparse.Namespace], int]
+SHOWN = 10  # lines of what is missing, where there may be a hundred thousand
 
 
 def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
@@ -22,6 +25,7 @@ def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
     add_making(verbs)
     add_looking(verbs)
     add_official(verbs)
+    add_inventories(verbs)
 
 
 def add(verbs: argparse._SubParsersAction, name: str, run: Run, help_: str) -> argparse.ArgumentParser:
@@ -60,6 +64,7 @@ def add_looking(verbs: argparse._SubParsersAction) -> None:
         verbs, "check", run_check, "decode every video of a list and say what is wrong with it; exit 2 if any is"
     )
     check.add_argument("list", metavar="LIST")
+    check.add_argument("--task", choices=("clips", "boxes"), help="of the list; default: boxes if its header says so")
     check.add_argument("--bad", metavar="FILE", help="also write the bad rows to this csv")
     check.add_argument("--prefix", default="", help="folder that relative paths start from")
     check.add_argument("--separator", default=" ", help="between path and label")
@@ -83,6 +88,24 @@ def add_official(verbs: argparse._SubParsersAction) -> None:
         parser.add_argument("--fold", type=int, default=1, choices=(1, 2, 3))
         add_places(parser)
     add_places(kinetics)
+
+
+def add_inventories(verbs: argparse._SubParsersAction) -> None:
+    """ssv2, charades, ava."""
+    sets = {"ssv2": "Something-Something V2", "charades": "Charades", "ava": "AVA"}
+    for name, title in sets.items():
+        parser = add(
+            verbs, name, run_inventory, f"which videos of {title} are there, and its classes; exit 2 if not all"
+        )
+        parser.add_argument(
+            "folder", metavar="FOLDER", help="of the official files: what DATA.PATH_TO_DATA_DIR will be"
+        )
+        parser.add_argument("--videos", default="", metavar="DIR", help="videos or images, if they are elsewhere")
+        parser.add_argument("--missing", metavar="FILE", help="write what is not there, a line each")
+        if name == "ava":
+            parser.add_argument("--version", default="2.2", choices=("2.1", "2.2"), help="of the annotations")
+            parser.add_argument("--start", type=float, default=900, help="second at which films of --videos begin")
+            parser.add_argument("--workers", "-j", type=int, default=1)
 
 
 def add_places(parser: argparse.ArgumentParser) -> None:
@@ -132,22 +155,19 @@ def run_resize(args: argparse.Namespace) -> int:
 def run_check(args: argparse.Namespace) -> int:
     """Classify every row; exit 2 if one is bad."""
     from videonet.data.check import check
+    from videonet.data.check_boxes import check_boxes, is_box_list
 
-    found = check(
-        args.list,
-        prefix=args.prefix,
-        separator=args.separator,
-        num_classes=args.num_classes,
-        clip=clip_of(args.clip) if args.clip else None,
-        bad=args.bad,
-        workers=args.workers,
-    )
-    if args.json:
-        print(json.dumps(found, indent=1))
+    given = {"prefix": args.prefix, "bad": args.bad, "workers": args.workers}
+    if args.task == "boxes" or (not args.task and Path(args.list).is_file() and is_box_list(args.list)):
+        found = check_boxes(args.list, **given)
     else:
+        clip = clip_of(args.clip) if args.clip else None
+        found = check(args.list, separator=args.separator, num_classes=args.num_classes, clip=clip, **given)
+    if not args.json:
         for row in found["bad"]:
-            print(f"{args.list}:{row['line']}: {row['path']}: {row['problem']}")
-        tell(args, found)
+            path = f"{row['path']}: " if row["path"] else ""
+            print(f"{args.list}:{row['line']}: {path}{row['problem']}")
+    tell(args, found)
     return 2 if found["bad"] else 0
 
 
@@ -186,3 +206,20 @@ def run_splits(args: argparse.Namespace) -> int:
     from videonet.data import official
 
     return tell(args, getattr(official, args.what)(args.splits, args.videos, args.out, fold=args.fold))
+
+
+def run_inventory(args: argparse.Namespace) -> int:
+    """Say what of a set is there; exit 2 if anything is not, or a row of its annotations is broken."""
+    from videonet.data import inventory
+
+    more = {key: getattr(args, key) for key in ("version", "start", "workers") if hasattr(args, key)}
+    found = getattr(inventory, args.what)(args.folder, args.videos, **more)
+    if args.missing:
+        Path(args.missing).write_text("".join(f"{what}\n" for what in found["missing"]), encoding="utf-8")
+    if not args.json:
+        for key in ("broken", "missing"):
+            print("".join(f"{key}: {what}\n" for what in found[key][:SHOWN]), end="")
+            if len(found[key]) > SHOWN:
+                print(f"{key}: and {len(found[key]) - SHOWN} more; all are in --json, or --missing FILE")
+    tell(args, found)
+    return 2 if found["missing"] or found["broken"] else 0

@@ -57,15 +57,7 @@ def read_charades_videos(
     described in `problems`, or raise AnnotationError when no such list is given; ValueError names videos that are not
     there, unless `drop_missing`.
     """
-    broken, rows = Problems(problems), {}
-    for number, row in _rows(path):
-        try:
-            if row["id"] in rows:
-                raise ValueError(f"video {row['id']} is already on line {rows[row['id']][0]}")
-            rows[row["id"]] = number, _seconds(row["length"]), _actions(row["actions"], num_classes)
-        except ValueError as error:
-            broken.add(path, number, error)
-    broken.finish()
+    rows = read_actions(path, num_classes=num_classes, problems=problems)
     files = video_files(root)
     absent = [name for name in rows if name not in files]
     if absent and (not drop_missing or len(absent) == len(rows)):
@@ -78,6 +70,25 @@ def read_charades_videos(
     paths = [files[name] for name in rows]
     videos = Records.pack(paths, segments.union(), lines, source=path, classes=classes)
     return ActionVideos(videos, segments, np.array(seconds))
+
+
+def read_actions(
+    path: str | Path, *, num_classes: int = NUM_CLASSES, problems: list[str] | None = None
+) -> dict[str, tuple[int, float, list[tuple[int, float, float]]]]:
+    """Of an official file, by the id of each video: line, seconds, and (class, start, end) of its actions.
+
+    Problems are handled as in `read_charades_videos`.
+    """
+    broken, rows = Problems(problems), {}
+    for number, row in _rows(path):
+        try:
+            if row["id"] in rows:
+                raise ValueError(f"video {row['id']} is already on line {rows[row['id']][0]}")
+            rows[row["id"]] = number, _seconds(row["length"]), _actions(row["actions"], num_classes)
+        except ValueError as error:
+            broken.add(path, number, error)
+    broken.finish()
+    return rows
 
 
 def read_charades_classes(path: str | Path) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -67,12 +67,12 @@ def check(
     bar.close()
     wrong = [row for row in rows if row.problem]
     if bad is not None:
-        _write(bad, wrong)
+        write_rows(bad, wrong)
     malformed = any(row.kind == "malformed" for row in wrong)
     return {
         "rows": len(rows),
         "counts": dict(sorted(Counter(row.kind for row in rows).items())),
-        "bad": [{"line": row.line, "path": row.path, "label": row.label, "problem": row.problem} for row in wrong],
+        "bad": [asdict(row) for row in wrong],
         "duplicates": len(rows) - len({row.path for row in rows}),
         "digest": "" if malformed else read_list(path, prefix=prefix, separator=separator).digest(),
     }
@@ -135,7 +135,8 @@ def _first_error(video: Video, frames: np.ndarray) -> str:
     return f"decode error at frame {frames[0]}: or in the {len(frames) - 1} after it; the decoder concealed it"
 
 
-def _write(path: str | Path, rows: Sequence[Row]) -> None:
+def write_rows(path: str | Path, rows: Sequence[Row]) -> None:
+    """Write rows as a csv file."""
     with Path(path).open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
         writer = csv.writer(file)
         writer.writerow(("line", "path", "label", "problem"))

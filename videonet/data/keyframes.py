@@ -168,7 +168,7 @@ def keyframes(
     if (videos is None) == (frames is None):
         raise ValueError("give either the folder of the videos or frame lists")
     boxes = _checked(merge(lists), num_classes, start)
-    places = _video_places(boxes, videos) if frames is None else [frames.rows.get(name) for name in boxes.names()]
+    places = video_places(boxes, videos) if frames is None else [frames.rows.get(name) for name in boxes.names()]
     names, used = boxes.names(), np.unique(boxes.video).tolist()
     absent = [names[k] for k in used if places[k] is None]
     if absent and not drop_missing:
@@ -196,7 +196,7 @@ def _checked(boxes: Boxes, num_classes: int, start: float) -> Boxes:
     return boxes
 
 
-def _video_places(boxes: Boxes, root: str | Path) -> list[str | None]:
+def video_places(boxes: Boxes, root: str | Path) -> list[str | None]:
     """The file of each video, found by its path or its name."""
     files = video_files(root)
     paths = [os.path.join(root, name) for name in boxes.names()]
