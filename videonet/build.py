@@ -115,7 +115,7 @@ def build_nd(cfg: CfgNode) -> Nd:
 
 
 def describe_config(cfg: CfgNode, size: int | None = None) -> dict:
-    """name, params, gmacs, input and stages of the network of a config, at its test crop or a square of `size`."""
+    """name, params, gmacs, input, boxes, stages of the network of a config, at its test crop or a square of `size`."""
     with torch.device("meta"):
         model = build_model(cfg, num_classes=1000)
     frames = (cfg.DATA.NUM_FRAMES,) if VARIANTS[cfg.MODEL.NAME].dims == 3 else ()

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from videonet.models import image, video
-from videonet.models.count import count_macs, count_params
+from videonet.models.count import count_macs, count_params, takes_boxes
 from videonet.models.network import Network, Variant
 from videonet.suggest import suggest
 
@@ -53,7 +53,10 @@ def resize(input_size: Sequence[int], side: int | None) -> list[int]:
 
 
 def measure(model: nn.Module, input_size: Sequence[int]) -> dict:
-    """params, gmacs (conv + linear, one multiply-add is 1) and the stages of a network on the meta device."""
+    """params, gmacs (conv + linear, one multiply-add is 1), input and stages of a network on the meta device.
+
+    boxes: how many of them are scored in gmacs: 1 by a detection network, else 0.
+    """
     macs = count_macs(model, input_size)
     parts = [("", model.backbone), ("", model)] if isinstance(model, Network) else [("", model)]
     modules = {name: module for _, parent in parts for name, module in parent.named_modules()}
@@ -61,4 +64,5 @@ def measure(model: nn.Module, input_size: Sequence[int]) -> dict:
         {"name": name, "params": count_params(modules[name]), "gmacs": value / 1e9}
         for name, value in macs.stages.items()
     ]
-    return {"params": count_params(model), "gmacs": macs.total / 1e9, "input": list(input_size), "stages": stages}
+    about = {"params": count_params(model), "gmacs": macs.total / 1e9, "input": list(input_size)}
+    return {**about, "boxes": int(takes_boxes(model)), "stages": stages}

@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
 
 def table(row: dict) -> str:
     """One network for people: totals, then a line a stage."""
-    size = " x ".join(map(str, row["input"]))
+    size = " x ".join(map(str, row["input"])) + (" with one box" if row.get("boxes") else "")
     lines = [f"{row['name']}: {row['params']:,} parameters, {row['gmacs']:.3f} GMACs (conv + linear) at {size}"]
     lines += [f"  {s['name']:<22}{s['params']:>14,}{s['gmacs']:>10.3f}" for s in row["stages"]]
     return "\n".join(lines)

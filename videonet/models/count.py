@@ -34,6 +34,11 @@ def count_params(model: nn.Module) -> int:
     return sum(p.numel() for p in model.parameters())
 
 
+def takes_boxes(model: nn.Module) -> bool:
+    """Whether it is a detection network, whose second input are boxes."""
+    return isinstance(getattr(model, "head", None), Roi)
+
+
 def count_macs(model: nn.Module, input_size: Sequence[int]) -> Macs:
     """Multiply-adds of one item of `input_size`: (3, H, W), or (3, T, H, W) for a clip; with one box in detection.
 
@@ -46,7 +51,7 @@ def count_macs(model: nn.Module, input_size: Sequence[int]) -> Macs:
     }
     shapes = {name: tensor.detach().to("meta") for name, tensor in tensors.items()}
     inputs = [torch.empty(1, *input_size, device="meta")]
-    if isinstance(getattr(model, "head", None), Roi):
+    if takes_boxes(model):
         inputs.append(torch.empty(1, 5, device="meta"))
     counter = FlopCounterMode(display=False)
     model.eval()
