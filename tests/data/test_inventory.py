@@ -88,6 +88,9 @@ def test_frame_lists_of_charades(tmp_path):
     assert len(inventory.charades(tmp_path, tmp_path / "frames", num_classes=4)["missing"]) == 40
     with pytest.raises(ValueError, match="4 class names, expected 157"):
         inventory.charades(tmp_path)
+    (tmp_path / "classes.txt").unlink()
+    unnamed = inventory.charades(tmp_path, tmp_path / "frames", num_classes=4)
+    assert (unnamed["classes"], unnamed["classes_sha256"]) == (0, "")
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
 """What is there of Something-Something V2, Charades and AVA: their official files against the videos or images on disk.
 
 The datasets read those files as they are, so nothing is written. Each function returns reads ("videos" or "frame
-lists"), counts of each split, extra (videos, or folders of images, that no list names), classes and their sha256,
-settings (of a config that reads this), and as lists missing (what is not there), broken (rows that mean nothing) and
-class_names. ValueError where an annotation file is not there, or another kind of file.
+lists"), counts of each split, extra (videos, or folders of images, that no list names), classes and their sha256 (0 and
+"" where none has a name), settings (of a config that reads this), and as lists missing (what is not there), broken
+(rows that mean nothing) and class_names. ValueError where an annotation file is not there, or another kind of file.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def _report(
         "missing_count": len(missing),
         "broken_count": len(broken),
         "classes": len(classes),
-        "classes_sha256": hashlib.sha256("\n".join(classes).encode()).hexdigest(),
+        "classes_sha256": hashlib.sha256("\n".join(classes).encode()).hexdigest() if classes else "",
         "settings": settings,
         "missing": missing,
         "broken": broken,
