@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from tests import made_sets
 from videonet import build, report, run
@@ -87,6 +88,39 @@ def detection(ava, tmp_path_factory) -> Path:
     path = write_config(tmp_path_factory.mktemp("detection"), BOXES, "ava", ava)
     run.run(build.load_config(path))
     return path
+
+
+def direction(clip: torch.Tensor, box: torch.Tensor) -> int | None:
+    """-1, 0 or 1, as what is in a box of the middle moves left, not, or right from 4 frames before it to 4 after it.
+
+    So far apart, a jump and a word are where they were. None where the crop cuts the surroundings.
+    """
+    x1, y1, x2, y2 = box.round().int().tolist()
+    if x1 < 4 or x2 > clip.shape[-1] - 4:
+        return None
+    before, after = clip[:, 2, y1:y2], clip[:, 6, y1:y2]
+    ways = (before[..., x1 - step : x2 - step] - after[..., x1 + step : x2 + step] for step in (-4, 0, 4))
+    return int(np.argmin([float(way.abs().mean()) for way in ways])) - 1
+
+
+@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_what_reaches_the_network_shows_in_each_box_what_its_labels_say(ava, tmp_path, split, flip):
+    given = ["DATA.RANDOM_FLIP", flip, "DATA.TEST_FORCE_FLIP", flip, "DATA.TEST_PREDICT_BOX_LISTS", []]
+    cfg = build.load_config(write_config(tmp_path, BOXES, "ava", ava), given)
+    loader = build.build_eval_loader(cfg, build.build_split(cfg, "val"), views=True)
+    batches = loader.dataset.batches(loader.batches(), 8, "cpu")
+    if split == "train":
+        batches = build.build_train_loader(cfg, build.build_split(cfg, "train")).batches(0, 12)
+    prepare, seen, mirrored = build.build_prepare(cfg, torch.device("cpu"), build.build_task(cfg)), 0, set()
+    for batch in batches:
+        (clip, boxes), target = prepare(batch)
+        for (item, *_), box, labels in zip(boxes.int().tolist(), boxes[:, 1:], target):
+            found, turned = direction(clip[item], box), bool(batch["flip"][item])
+            if found is not None:
+                assert found == (labels[2] - labels[1]) * (-1 if turned else 1)
+                seen, mirrored = seen + 1, mirrored | {turned}
+    assert seen > 50 and mirrored == ({False, True} if flip and split == "train" else {flip})
 
 
 def test_detection_learns(detection):
@@ -198,15 +232,34 @@ def test_actions_are_found_in_time(charades, tmp_path):
     assert [row["path"] for row in rows[:2]] == ["val0000#0", "val0000#1"] and rows[0]["label"] != rows[9]["label"]
 
 
-def test_directions_are_learned(tmp_path):
-    made_sets.write_ssv2(tmp_path / "data", {"train": 160, "validation": 48})
+@pytest.fixture(scope="module")
+def ssv2(tmp_path_factory) -> Path:
+    """The config of a finished run on a small Something-Something V2."""
+    folder = tmp_path_factory.mktemp("ssv2")
+    made_sets.write_ssv2(folder / "data", {"train": 160, "validation": 48})
     more = "TEST: {NUM_ENSEMBLE_VIEWS: 2, NUM_SPATIAL_CROPS: 1}\n"
-    path = write_config(tmp_path, CLIPS + more, "ssv2", tmp_path / "data")
+    path = write_config(folder, CLIPS + more, "ssv2", folder / "data")
     run.run(build.load_config(path, ["SOLVER.BASE_LR", 0.05, "SOLVER.MAX_EPOCH", 8]))
-    facts = result(tmp_path / "run")
+    return path
+
+
+def test_directions_are_learned(ssv2):
+    facts = result(ssv2.parent / "run")
     assert facts["metric"]["top1"] > 80 and facts["views"]["clips"] == 2
-    rows = report.read_predictions(tmp_path / "run" / "predictions.csv")
+    rows = report.read_predictions(ssv2.parent / "run" / "predictions.csv")
     assert {row["label_name"] for row in rows} == {t.replace("[", "").replace("]", "") for t in made_sets.TEMPLATES}
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("processes", [2, 3])
+@pytest.mark.parametrize("kind", ["charades", "ssv2"])
+def test_every_view_is_scored_once_at_any_number_of_processes(kind, processes, request, tmp_path):
+    path = request.getfixturevalue(kind)
+    tested = ["TRAIN.ENABLE", "false", "TEST.CHECKPOINT_FILE_PATH", path.parent / "run" / "checkpoints" / "best"]
+    launch(path, "OUTPUT_DIR", tmp_path / "run", *tested, processes=processes)
+    one, many = result(path.parent / "run"), result(tmp_path / "run")
+    assert many["evaluated"] == one["evaluated"] == 48 and many["views"] == one["views"]
+    assert many["metric"] == pytest.approx(one["metric"]) and many["missing"] == []
 
 
 def alone(path: Path, tmp_path: Path, *overrides: object):

@@ -26,18 +26,18 @@ def ssv2(tmp_path):
 def test_ssv2(ssv2):
     found = inventory.ssv2(ssv2, num_classes=4)
     assert counts(found, "videos", "found") == {"train": [4, 4], "val": [3, 3]} and found["reads"] == "videos"
-    assert found["extra"] == found["missing_count"] == found["broken_count"] == 0
+    assert found["extra"] == found["missing"] == found["broken"] == 0
     assert found["class_names"] == [t.replace("[", "").replace("]", "") for t in made_sets.TEMPLATES]
     assert found["settings"] == f"DATA.PATH_TO_DATA_DIR {ssv2}"
     (ssv2 / "1001.mp4").rename(ssv2 / "stray.mp4")
     other = inventory.ssv2(ssv2, num_classes=4)
     assert counts(other, "videos", "found") == {"train": [4, 4], "val": [3, 2]}
-    assert other["missing"] == ["val 1001"] and other["extra"] == 1
+    assert other["missing_names"] == ["val 1001"] and other["missing"] == 1 and other["extra"] == 1
     assert other["classes_sha256"] == found["classes_sha256"] and len(found["classes_sha256"]) == 64
     entries = json.loads((ssv2 / "something-something-v2-train.json").read_text())
     entries[1]["template"] = "Moving [something] sideways"
     (ssv2 / "something-something-v2-train.json").write_text(json.dumps(entries))
-    (broken,) = inventory.ssv2(ssv2, num_classes=4)["broken"]
+    (broken,) = inventory.ssv2(ssv2, num_classes=4)["broken_rows"]
     assert "'Moving something sideways' is none of the 4 classes" in broken
     with pytest.raises(ValueError, match="4 classes, expected 174"):
         inventory.ssv2(ssv2)
@@ -55,7 +55,7 @@ def test_frame_lists_of_ssv2(ssv2, tmp_path):
     found = inventory.ssv2(ssv2, ssv2 / "images", num_classes=4)
     keys = ("videos", "found", "images", "images_missing")
     assert counts(found, *keys) == {"train": [4, 4, 12, 1], "val": [3, 2, 6, 0]} and found["reads"] == "frame lists"
-    assert found["missing"] == [f"train {ssv2 / 'images' / '2' / '1.jpg'}", "val 1002"] and found["extra"] == 1
+    assert found["missing_names"] == [f"train {ssv2 / 'images' / '2' / '1.jpg'}", "val 1002"] and found["extra"] == 1
     assert found["settings"].endswith(f"DATA.PATH_PREFIX {ssv2 / 'images'}")
 
 
@@ -68,8 +68,8 @@ def test_charades(tmp_path, capsys):
         (tmp_path / "films" / f"{name}.mp4").touch()
     found = inventory.charades(tmp_path, tmp_path / "films")
     assert counts(found, "videos", "found") == {"train": [2, 1], "val": [1, 1]}
-    assert (found["classes"], found["extra"], found["missing"]) == (157, 1, ["train BB"])
-    assert found["broken"] == [
+    assert (found["classes"], found["extra"], found["missing_names"]) == (157, 1, ["train BB"])
+    assert found["broken_rows"] == [
         f"{tmp_path}/Charades_v1_train.csv:4: action c157 is out of range: 157 classes are 0 to 156"
     ]
     gone = tmp_path / "gone.txt"
@@ -83,9 +83,9 @@ def test_frame_lists_of_charades(tmp_path):
     made_sets.write_charades(tmp_path, {"train": 3, "val": 2})
     found = inventory.charades(tmp_path, tmp_path / "frames", num_classes=4)
     assert counts(found, "videos", "found", "images_missing") == {"train": [3, 3, 0], "val": [2, 2, 0]}
-    assert found["class_names"] == list(made_sets.MOTIONS) and found["missing"] == found["broken"] == []
+    assert found["class_names"] == list(made_sets.MOTIONS) and found["missing"] == found["broken"] == 0
     shutil.rmtree(tmp_path / "frames" / "val0001")
-    assert len(inventory.charades(tmp_path, tmp_path / "frames", num_classes=4)["missing"]) == 40
+    assert len(inventory.charades(tmp_path, tmp_path / "frames", num_classes=4)["missing_names"]) == 40
     with pytest.raises(ValueError, match="4 class names, expected 157"):
         inventory.charades(tmp_path)
     (tmp_path / "classes.txt").unlink()
@@ -97,9 +97,10 @@ def test_frame_lists_of_charades(tmp_path):
 def ava(tmp_path):
     """Two videos of three keyframes to train on, one of two to validate on; everything is there."""
     made_sets.write_ava(tmp_path, {"train": 6, "val": 2})
-    detected = tmp_path / "annotations" / inventory.DETECTED
-    detected.parent.mkdir()
-    (tmp_path / "annotations" / "ava_val_predicted_boxes.csv").rename(detected)
+    for name in inventory.AVA["2.2"][2:]:
+        detected = tmp_path / "annotations" / name
+        detected.parent.mkdir(exist_ok=True)
+        (tmp_path / "annotations" / f"ava_{'val' if 'val' in name else 'train'}_predicted_boxes.csv").rename(detected)
     return tmp_path
 
 
@@ -109,8 +110,8 @@ KEYS = ("videos", "found", "keyframes", "keyframes_found")
 def test_frames_of_ava(ava, capsys):
     found = inventory.ava(ava)
     assert counts(found, *KEYS) == {"train": [2, 2, 6, 6], "val": [1, 1, 2, 2]} and found["reads"] == "frame lists"
-    assert found["missing"] == found["broken"] == [] and found["extra"] == 0
-    assert (found["classes"], found["evaluated_classes"], found["class_names"][4:6]) == (80, 5, ["talk", "action 6"])
+    assert found["missing"] == found["broken"] == 0 and found["extra"] == 0
+    assert (found["classes"], found["evaluated"], found["class_names"][4:6]) == (80, 5, ["talk", "action 6"])
     assert main(["data", "ava", str(ava)]) == 0 and "keyframes_found=6" in capsys.readouterr().out
     (ava / "frames" / "train0000" / "train0000_000091.jpg").unlink()  # image 90: second 3 of the frames
     shutil.rmtree(ava / "frames" / "val0000")
@@ -118,7 +119,7 @@ def test_frames_of_ava(ava, capsys):
     found = inventory.ava(ava)
     assert counts(found, *KEYS) == {"train": [2, 2, 6, 5], "val": [1, 0, 2, 0]}
     excluded = f"file {ava / 'annotations' / 'ava_val_excluded_timestamps_v2.2.csv'}"
-    assert found["missing"] == [excluded, "train train0000@903", "val val0000: no image of it"]
+    assert found["missing_names"] == [excluded, "train train0000@903", "val val0000: no image of it"]
     with pytest.raises(ValueError, match=r"ava_train_v2\.1\.csv: cannot be read"):
         inventory.ava(ava, version="2.1")
 
@@ -130,7 +131,10 @@ def test_films_of_ava(ava):
         write_video(ava / "films" / f"{name}.mp4", made_sets.np.zeros((10 * seconds, 16, 16, 3), "uint8"), 10)
     found = inventory.ava(ava, ava / "films")
     assert counts(found, *KEYS) == {"train": [2, 2, 6, 5], "val": [1, 0, 2, 0]} and found["reads"] == "videos"
-    assert found["missing"] == ["train train0001@904", "val val0000: missing"] and found["extra"] == 1
+    assert found["missing_names"] == ["train train0001@904", "val val0000: missing"] and found["extra"] == 1
     assert counts(inventory.ava(ava, ava / "films", start=0), *KEYS)["train"] == [2, 2, 6, 0]
     (ava / "films" / "train0001.mp4").write_bytes(b"")
-    assert inventory.ava(ava, ava / "films", workers=2)["missing"][0] == "train train0001: empty: the file has 0 bytes"
+    assert (
+        inventory.ava(ava, ava / "films", workers=2)["missing_names"][0]
+        == "train train0001: empty: the file has 0 bytes"
+    )

@@ -8,6 +8,7 @@ from sklearn.metrics import average_precision_score, confusion_matrix, top_k_acc
 from videonet.evaluation.classes import PerClass
 from videonet.evaluation.mean_ap import MeanAP, average_precision
 from videonet.evaluation.topk import TopK, rank
+from videonet.evaluation.views import Views
 
 GENERATOR = torch.Generator().manual_seed(0)
 SCORES = torch.rand(60, 7, generator=GENERATOR)
@@ -54,6 +55,21 @@ def test_average_precision_by_hand():
     scores = np.array([[0.9, 0.9], [0.8, 0.8], [0.7, 0.7], [0.6, 0.6]])
     targets = np.array([[1, 0], [0, 1], [1, 0], [0, 1]])
     assert average_precision(scores, targets) == pytest.approx([(1 + 2 / 3) / 2, (1 / 2 + 2 / 4) / 2])
+
+
+def test_three_videos_of_charades_by_hand():
+    """The best of two views of each; the class without a positive does not count."""
+    scores = torch.tensor(
+        [[[0.9, 0.1, 0.3], [0.2, 0.6, 0.1]], [[0.5, 0.8, 0.2], [0.8, 0.1, 0.2]], [[0.1, 0.5, 0.9], [0.7, 0.3, 0.1]]]
+    )
+    labels = torch.tensor([[1.0, 0, 0], [0, 0, 0], [1, 1, 0]])
+    views = Views(3, views=2, how="max")
+    for view in (1, 0):
+        views.update(scores[:, view], labels, torch.arange(3), torch.full((3,), view))
+    scored = views.compute()
+    first = (1 / 1 + 2 / 3) / 2  # 0.9 yes, 0.8 no, 0.7 yes
+    second = 1 / 3  # 0.8 no, 0.6 no, 0.5 yes
+    assert _value(MeanAP(), scored.scores, scored.target)["mAP"] == pytest.approx((first + second) / 2)
 
 
 def test_mean_ap_equals_sklearn_also_with_equal_scores():

@@ -215,11 +215,11 @@ def run_inventory(args: argparse.Namespace) -> int:
     more = {key: getattr(args, key) for key in ("version", "start", "workers") if hasattr(args, key)}
     found = getattr(inventory, args.what)(args.folder, args.videos, **more)
     if args.missing:
-        Path(args.missing).write_text("".join(f"{what}\n" for what in found["missing"]), encoding="utf-8")
+        Path(args.missing).write_text("".join(f"{what}\n" for what in found["missing_names"]), encoding="utf-8")
     if not args.json:
-        for key in ("broken", "missing"):
-            print("".join(f"{key}: {what}\n" for what in found[key][:SHOWN]), end="")
+        for name, key in (("broken", "broken_rows"), ("missing", "missing_names")):
+            print("".join(f"{name}: {what}\n" for what in found[key][:SHOWN]), end="")
             if len(found[key]) > SHOWN:
-                print(f"{key}: and {len(found[key]) - SHOWN} more; all are in --json, or --missing FILE")
+                print(f"{name}: and {len(found[key]) - SHOWN} more, see --json")
     tell(args, found)
     return 2 if found["missing"] or found["broken"] else 0

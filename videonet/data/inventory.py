@@ -1,9 +1,9 @@
 """What is there of Something-Something V2, Charades and AVA: their official files against the videos or images on disk.
 
 The datasets read those files as they are, so nothing is written. Each function returns reads ("videos" or "frame
-lists"), counts of each split, extra (videos, or folders of images, that no list names), classes and their sha256 (0 and
-"" where none has a name), settings (of a config that reads this), and as lists missing (what is not there), broken
-(rows that mean nothing) and class_names. ValueError where an annotation file is not there, or another kind of file.
+lists"), counts of each split, extra (videos, or folders of images, that no list names), how much is missing or broken,
+classes and their sha256, settings (of a config that reads this), and as lists missing_names, broken_rows (annotations
+that mean nothing) and class_names. ValueError where an annotation file is not there, or another kind of file.
 """
 
 from __future__ import annotations
@@ -26,11 +26,20 @@ from videonet.data.keyframes import frame_index
 from videonet.data.split import Reading
 
 SPLITS = ("train", "val")
-AVA = {  # version: label map, exclusions, boxes of a detector, as PySlowFast names them
-    "2.1": ("ava_action_list_v2.1_for_activitynet_2018.pbtxt", "ava_val_excluded_timestamps_v2.1.csv"),
-    "2.2": ("ava_action_list_v2.2_for_activitynet_2019.pbtxt", "ava_val_excluded_timestamps_v2.2.csv"),
+DETECTED = "person_box_67091280_iou90/ava_detection_"  # the boxes of PySlowFast's person detector
+AVA = {  # version: label map, exclusions, and boxes of the detector, as the configs name them
+    "2.1": (
+        "ava_action_list_v2.1_for_activitynet_2018.pbtxt",
+        "ava_val_excluded_timestamps_v2.1.csv",
+        f"{DETECTED}val_boxes_and_labels.csv",
+    ),
+    "2.2": (
+        "ava_action_list_v2.2_for_activitynet_2019.pbtxt",
+        "ava_val_excluded_timestamps_v2.2.csv",
+        f"{DETECTED}val_boxes_and_labels.csv",
+        f"{DETECTED}train_boxes_and_labels_include_negative_v2.2.csv",
+    ),
 }
-DETECTED = "person_box_67091280_iou90/ava_detection_val_boxes_and_labels.csv"
 Lost = dict[str, tuple[str, list[float]]]  # video -> why it is lost ("" if not), the moments that are
 
 
@@ -80,7 +89,7 @@ def ava(
     """
     folder, broken, counts, used, on_disk = Path(folder), [], {}, set(), set()
     notes = folder / "annotations"
-    needed = [notes / name for name in (*AVA[version], DETECTED)]
+    needed = [notes / name for name in AVA[version]]
     missing = [f"file {path}" for path in needed if not path.is_file()]
     known = ava_files.read_label_map(needed[0]) if needed[0].is_file() else {}
     for split in SPLITS:
@@ -103,7 +112,7 @@ def ava(
             missing += [f"{split} {name}: {why}"] if why else [f"{split} {name}@{second:g}" for second in seconds]
     classes = [known.get(number, f"action {number}") for number in range(1, num_classes + 1)]
     reads = "frame lists" if "frames" in place else "videos"
-    facts = {"reads": reads, **counts, "extra": len(on_disk - used), "evaluated_classes": len(known)}
+    facts = {"reads": reads, **counts, "extra": len(on_disk - used), "evaluated": len(known)}
     return _report(folder, videos, facts, classes, missing, broken)
 
 
@@ -142,13 +151,13 @@ def _report(
     settings = f"DATA.PATH_TO_DATA_DIR {folder}" + (f" DATA.PATH_PREFIX {videos}" if str(videos) else "")
     return {
         **facts,
-        "missing_count": len(missing),
-        "broken_count": len(broken),
+        "missing": len(missing),
+        "broken": len(broken),
         "classes": len(classes),
         "classes_sha256": hashlib.sha256("\n".join(classes).encode()).hexdigest() if classes else "",
         "settings": settings,
-        "missing": missing,
-        "broken": broken,
+        "missing_names": missing,
+        "broken_rows": broken,
         "class_names": list(classes),
     }
 
