@@ -99,7 +99,7 @@ def test_reading_by_stage_workers_and_library(videonet, filmed, monkeypatch):
     code, out, err = videonet(*filmed, "--workers", "0,1", "--files", 2, "--views", "--json")
     said = json.loads(out)
     assert code == 0 and not err and said["rows"] == 8
-    assert all(said["stages"][name] > 0 for name in ("open", "demux", "decode", "convert", "copy", "other"))
+    assert all(said["stages"][name] > 0 for name in ("open", "demux", "decode", "convert", "collate", "copy", "other"))
     assert said["stages"]["augment"] == 0 and set(said["workers"]) == {"0", "1"}
     assert said["model"]["videos_per_s"] > 0 and said["model"]["batch"] == 2
     assert said["peers"][0]["asked"] == [[8, 32, 32]] and said["peers"][0]["items"] == 3

@@ -12,7 +12,7 @@ from videonet.data.decoders.decoder import Decoder
 from videonet.data.decoders.long import LongFilm, film_of
 from videonet.data.decoders.projector import Projector
 from videonet.data.decoders.stream import Stream
-from videonet.data.loader import TrainLoader
+from videonet.data.loader import TrainLoader, collate
 
 # stage -> the functions that do it; none of them calls one of another stage
 STAGES: dict[str, tuple[Callable, ...]] = {
@@ -21,6 +21,7 @@ STAGES: dict[str, tuple[Callable, ...]] = {
     "decode": (Decoder.feed,),
     "convert": (Projector.finish,),
     "augment": (Chain.__call__,),
+    "collate": (collate,),
 }
 
 
@@ -28,7 +29,7 @@ def stages(loader: TrainLoader, prepare: Callable[[Mapping], object], batches: i
     """CPU milliseconds a row by stage, from training batches that this process reads itself (no workers).
 
     prepare: moves a batch to the device and normalises it, which is the stage "copy". "other" is what no stage has:
-    drawing the clip, collating the batch, and reading what is no video. One batch is read before, to be warm.
+    drawing the clip, and reading what is no video. One batch is read before, to be warm.
     """
     if loader.workers.count:
         raise ValueError(f"stages are measured without workers, the loader has {loader.workers.count}")
