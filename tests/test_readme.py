@@ -47,6 +47,8 @@ def invoke(command: str, place: Path) -> subprocess.CompletedProcess:
     words = shlex.split(command)
     if "run_net.py" in command or words[:2] in (["videonet", "train"], ["videonet", "test"]):
         words += [*SHORT, *(["TRAIN.BATCH_SIZE", "2"] if "lists" in words else [])]
+    if words[:3] == ["videonet", "bench", "data"]:
+        words += ["--workers", "0", "--seconds", "0.1", "--files", "1", "--rounds", "1"]
     if words[0] == "videonet":
         words = [sys.executable, "-m", "videonet.cli.main", *words[1:]]
     elif words[0] == "python":
