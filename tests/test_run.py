@@ -134,6 +134,21 @@ def test_killed_in_mid_epoch_and_started_again_it_ends_bit_identical(start, fini
     assert losses(tmp_path / "killed") == losses(finished)
 
 
+def test_asked_to_stop_it_says_so_and_does_not_exit_as_if_it_had_finished(start, tmp_path):
+    start("asked")
+    long = ("SOLVER.MAX_EPOCH", "1000", "TRAIN.EVAL_PERIOD", "1000")
+    with subprocess.Popen(
+        command(tmp_path / "asked.yaml", *long), env=ENVIRONMENT, stdout=subprocess.PIPE, text=True
+    ) as process:
+        until = time.time() + 60
+        while not (tmp_path / "asked" / "checkpoints" / "last").exists() and time.time() < until:
+            time.sleep(0.005)
+        process.terminate()
+        said = process.stdout.read()
+    assert process.returncode == 128 + signal.SIGTERM
+    assert re.search(r"asked to stop.* at step \d+ of 4000: saved", said) and "test of" not in said
+
+
 @pytest.mark.parametrize("processes", [2, 3])
 def test_several_processes_score_every_view_once_with_an_equal_metric(start, finished, tmp_path, processes):
     start("many")
@@ -211,6 +226,27 @@ def test_a_loss_that_is_no_number_says_where_and_why(start, tmp_path):
     with pytest.raises(ValueError) as error:
         run.run(start("nan", "SOLVER.BASE_LR", 1e30))
     assert re.search(r"step \d+", str(error.value)) and "lr" in str(error.value) and ".mp4" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        ("TEST.NUM_SPATIAL_CROPS", 2),
+        ("TEST.ENSEMBLE_METHOD", "mean"),
+        ("TEST.SPLIT", "tset"),
+        ("DATA.TEST_SPAN", "whole"),
+    ],
+)
+def test_a_test_that_cannot_be_done_is_an_error_before_training(start, tmp_path, mistake):
+    with pytest.raises(ValueError, match=str(mistake[1])):
+        run.run(start("late", *mistake))
+    assert not (tmp_path / "late").exists()
+
+
+def test_tested_weights_that_do_not_fit_are_named_by_their_file(start, finished):
+    overrides = ["TEST.CHECKPOINT_FILE_PATH", str(finished / "checkpoints" / "last"), "TRAIN.ENABLE", False]
+    with pytest.raises(ValueError, match=r"checkpoints/last: the weights .* are another network's"):
+        run.run(start("other", *overrides, "MODEL.DEPTH", 34))
 
 
 def test_videos_shorter_than_a_clip_follow_the_policy(start, tmp_path):

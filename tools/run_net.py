@@ -8,7 +8,7 @@ import sys
 
 from videonet.cli.configs import load_config
 from videonet.cli.main import guard, parse
-from videonet.cli.train import add_config
+from videonet.cli.train import add_config, exit_code
 from videonet.run import run
 
 
@@ -17,7 +17,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     add_config(parser)
     args = parse(parser)
-    return guard(lambda: run(load_config(args.cfg, args.overrides)) or 0)
+    return guard(lambda: exit_code(run(load_config(args.cfg, args.overrides))))
 
 
 if __name__ == "__main__":

@@ -35,17 +35,21 @@ from videonet.models.video.slowfast import slowfast
 from videonet.models.weights import load_weights
 
 
-def run(cfg: CfgNode) -> None:
-    """Train and/or test, as TRAIN.ENABLE and TEST.ENABLE say, in as many processes as torchrun or Slurm started."""
+def run(cfg: CfgNode) -> bool:
+    """Train and/or test, as TRAIN.ENABLE and TEST.ENABLE say, in as many processes as torchrun or Slurm started; False
+    where the training was asked to stop before its end."""
     line = distributed.init()
     torch.set_num_threads(threads(cfg))
     try:
         if distributed.is_main():
             print(line, flush=True)
+        if cfg.TRAIN.ENABLE and cfg.TEST.ENABLE:
+            test_parts(cfg)  # what is wrong with the test is said before days of training
         if cfg.TRAIN.ENABLE and not train(cfg):
-            return
+            return False
         if cfg.TEST.ENABLE:
             test(cfg)
+        return True
     finally:
         distributed.shutdown()
 
@@ -214,21 +218,17 @@ def missing_items(loader: EvalLoader) -> list[tuple[int, str]]:
 def test(cfg: CfgNode) -> dict:
     """Score every view of every item of the test list once; write the result files; return what result.json says."""
     folder, device = Path(cfg.OUTPUT_DIR), distributed.device(cfg.DEVICE)
-    name = test_split(cfg)
-    split = build.build_split(cfg, name)
-    what = build.build_task(cfg)
+    name, split, loader, ensemble = test_parts(cfg)
+    data, what = loader.dataset, build.build_task(cfg)
     model = build.build_model(cfg, split.num_classes)
     path = test_weights(cfg)
     weights, named = own_weights(path)
-    load_weights(model, weights)
+    load_weights(model, weights, name=str(path))
     model = place(cfg, model, device)
-    loader = build.build_eval_loader(cfg, split, views=True)
-    data = loader.dataset
     log = Log(folder, tensorboard=False)
     log.say(f"test of {path} on {split.describe(cfg.MODEL.NUM_CLASSES or split.num_classes)}")
     for note in (*ensemble_notes(cfg, data.views), *class_notes(path, named, split)):
         log.say(note)
-    ensemble = Views(data.items, views=data.views, how=cfg.TEST.ENSEMBLE_METHOD)
     scoring.test(
         model,
         log.progress(data.batches(loader.batches(), cfg.TEST.BATCH_SIZE, device), "test"),
@@ -267,6 +267,15 @@ def test(cfg: CfgNode) -> dict:
     log.close()
     distributed.barrier()
     return facts
+
+
+def test_parts(cfg: CfgNode) -> tuple[str, Split | BoxSplit, EvalLoader, Views]:
+    """What a test reads and how its views are joined: the name of the split, the split, its loader, the ensemble."""
+    name = test_split(cfg)
+    split = build.build_split(cfg, name)
+    loader = build.build_eval_loader(cfg, split, views=True)
+    data = loader.dataset
+    return name, split, loader, Views(data.items, views=data.views, how=cfg.TEST.ENSEMBLE_METHOD)
 
 
 def ensemble_notes(cfg: CfgNode, views: int) -> list[str]:

@@ -1,4 +1,5 @@
-"""The `videonet` command: finds the verb's file and runs it. Exit 0 done, 2 the user's mistake, 1 our failure."""
+"""The `videonet` command: finds the verb's file and runs it. Exit 0 done, 2 the user's mistake, 1 our failure;
+130 and 143 interrupted and asked to stop."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 
 # verb -> (file in videonet.cli, what it does)
 VERBS = {
-    "train": ("train", "train the network of a config (and test it, if TEST.ENABLE says so)"),
+    "train": ("train", "train the network of a config"),
     "test": ("train", "test a trained network with all views of every video"),
     "info": ("info", "parameters and multiply-adds of a network, per stage"),
     "predict": ("predict", "what happens in a video, by name; --window: what happens when"),

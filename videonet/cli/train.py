@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 
 EXAMPLES = {
     "train": "example:\n  videonet train --cfg configs/Demo/SLOWFAST_DEMO.yaml SOLVER.MAX_EPOCH 2",
@@ -29,5 +30,9 @@ def run(args: argparse.Namespace, verb: str) -> int:
     from videonet.run import run as run_config
 
     only = {"train": ["TRAIN.ENABLE", True, "TEST.ENABLE", False], "test": ["TRAIN.ENABLE", False, "TEST.ENABLE", True]}
-    run_config(load_config(args.cfg, [*args.overrides, *only[verb]]))
-    return 0
+    return exit_code(run_config(load_config(args.cfg, [*args.overrides, *only[verb]])))
+
+
+def exit_code(finished: bool) -> int:
+    """0, or that of a process that SIGTERM ended: a run that was asked to stop is not done."""
+    return 0 if finished else 128 + signal.SIGTERM

@@ -104,7 +104,10 @@ def train(
             if pause:
                 clock.restart()
 
-    if not stop and state.step < schedule.steps:
+    if stop and state.step < schedule.steps:
+        saved = ": saved; started again, the run goes on from here" if checkpoints is not None else ""
+        log.say(f"asked to stop (SIGTERM) at step {state.step} of {schedule.steps}{saved}")
+    elif state.step < schedule.steps:
         raise ValueError(f"the batches ended after step {state.step}; the schedule has {schedule.steps} steps")
     return state.step >= schedule.steps
 
