@@ -95,6 +95,13 @@ def test_impossible_class_weights_are_errors(weights):
         MultiLabel(class_weights=weights)
 
 
+@pytest.mark.parametrize("count", [1, 2, 5])
+@pytest.mark.parametrize(("rule", "target"), [(Classification, LABEL), (MultiLabel, MANY)])
+def test_class_weights_of_another_number_of_classes_are_an_error(rule, target, count):
+    with pytest.raises(ValueError, match=f"class_weights must be one number a class: 4 numbers, got {count}"):
+        rule(class_weights=[1.0] * count).loss(LOGITS, target)
+
+
 def test_impossible_settings_are_errors():
     with pytest.raises(ValueError, match="label_smoothing must be"):
         Classification(label_smoothing=1.0)

@@ -44,6 +44,13 @@ def _weights(values: Sequence[float] | None) -> Tensor | None:
     return weights
 
 
+def _of_classes(weights: Tensor | None, logits: Tensor) -> Tensor | None:
+    """The class weights where the logits (rows, classes) are; ValueError unless they are one a class."""
+    if weights is not None and len(weights) != logits.shape[1]:
+        raise ValueError(f"class_weights must be one number a class: {logits.shape[1]} numbers, got {len(weights)}")
+    return None if weights is None else weights.to(logits.device)
+
+
 def _mean(losses: Tensor) -> Tensor:
     return losses.sum() / max(losses.shape[0], 1)
 
@@ -70,8 +77,7 @@ class Classification:
 
     def loss(self, logits: Tensor, target: Tensor) -> Tensor:
         """Mean cross entropy over the clips."""
-        if self.class_weights is not None:
-            self.class_weights = self.class_weights.to(logits.device)
+        self.class_weights = _of_classes(self.class_weights, logits)
         smoothing = self.label_smoothing
         losses = F.cross_entropy(
             logits.float(), target, weight=self.class_weights, label_smoothing=smoothing, reduction="none"
@@ -104,8 +110,7 @@ class MultiLabel:
 
     def loss(self, logits: Tensor, target: Tensor) -> Tensor:
         """Mean binary cross entropy over rows and classes."""
-        if self.class_weights is not None:
-            self.class_weights = self.class_weights.to(logits.device)
+        self.class_weights = _of_classes(self.class_weights, logits)
         losses = F.binary_cross_entropy_with_logits(
             logits.float(), target.float(), weight=self.class_weights, reduction="none"
         )
