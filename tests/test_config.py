@@ -64,6 +64,15 @@ def test_bases_then_file_then_command_line(write):
     assert node.SOLVER.WEIGHT_DECAY == 1e-3
 
 
+@pytest.mark.parametrize("text", ["", " ", ",", "\t", "a: [", "*.pt", "@x", "1e-4x"])
+def test_text_of_the_command_line_that_is_no_yaml_is_itself(write, text):
+    assert load(write(""), "MODEL.NOTE", text).MODEL.NOTE == text
+
+
+def test_null_on_the_command_line_is_none(write):
+    assert load(write("MODEL: {LIMIT: 7}"), "MODEL.LIMIT", "null").MODEL.LIMIT is None
+
+
 def test_a_call_gets_its_arguments_and_defaults(write):
     node = load(write("MODEL: {NAME: deep, DROP: 1, LIMIT: 7, T: [3, 3]}"))
     got = config.call(node.MODEL, TABLES["MODEL"], "3d")
@@ -109,6 +118,8 @@ def test_frozen_after_load_and_equal_after_dump(write):
         ("_BASE_: a.yaml", (), ["a.yaml", "circle"]),
         ("_BASE_: none.yaml", (), ["none.yaml", "no such config", "a.yaml"]),
         ("", ("SEED",), ["command line", "SEED", "no value"]),
+        ("", ("DATA.MEAN", "[0.4,", "0.4,", "0.4]"), ["DATA.MEAN is '[0.4,'", "a list"]),
+        ("", ("DATA.MEAN", "[0.4,", "0.4]"), ["'0.4]' has no value", "spaces in quotes"]),
         ("", ("SEEED", "1"), ["command line", "SEEED", "did you mean SEED?"]),
     ],
 )

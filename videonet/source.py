@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -91,17 +92,17 @@ def construct(node: yaml.Node) -> Any:
 
 
 def read_overrides(overrides: Sequence[Any]) -> Source:
-    """`KEY VALUE` pairs of a command line; text values are read as YAML."""
+    """`KEY VALUE` pairs of a command line; text values are read as YAML, what is none (a comma) is the text itself."""
     if len(overrides) % 2:
-        raise ConfigError(f"command line: {overrides[-1]!r} has no value; overrides come as KEY VALUE pairs")
+        raise ConfigError(
+            f"command line: {overrides[-1]!r} has no value; overrides come as KEY VALUE pairs, a value with spaces in "
+            "quotes"
+        )
     source = Source()
     for key, value in zip(overrides[::2], overrides[1::2]):
-        if isinstance(value, str):
-            try:
+        if isinstance(value, str) and value.strip():
+            with contextlib.suppress(yaml.YAMLError):
                 value = yaml.safe_load(value)
-            except yaml.YAMLError:
-                raise ConfigError(f"command line: {key} has the value {value!r}, which is not YAML") from None
-            value = "" if value is None else value
         source.places.pop(key, None)
         source.pop(key, None)
         source.put(str(key), value, "command line")

@@ -29,7 +29,8 @@ def test_spaces_and_commas_in_paths(write):
 
 def test_other_separators(write):
     assert rows(read_list(write("a, b.mp4,4\nc.mp4, 5\n"), separator=",")) == [("a, b.mp4", 4, 1), ("c.mp4", 5, 2)]
-    assert rows(read_list(write("a b.mp4\t4\n"), separator="\t")) == [("a b.mp4", 4, 1)]
+    for tab in ("\t", r"\t"):
+        assert rows(read_list(write("a b.mp4\t4\n"), separator=tab)) == [("a b.mp4", 4, 1)]
     with pytest.raises(ValueError, match="separator"):
         read_list(write("a 1\n"), separator="")
 

@@ -26,13 +26,15 @@ def read_list(
     Three fields with a whole number in the middle, `path fn label`, are PySlowFast's older form: the middle is ignored.
     Relative paths are joined to `prefix`; without one they start beside the list, or, if the first video is not there,
     in the working directory. `classes.txt` beside the list gives the names. Labels are checked against `num_classes`,
-    or else the number of names. For training a single class is refused: there is nothing to learn. Raises ListError.
+    or else the number of names. For training a single class is refused: there is nothing to learn. A separator of
+    backslash and t, as it comes from a shell, is a tab. Raises ListError.
     """
     path = Path(path)
     if not path.is_file():
         raise ListError(f"{path}: no such list; expected a text file with one `path label` a line")
     if not separator:
         raise ValueError("the separator between path and label is empty; the default is one space")
+    separator = separator.replace("\\t", "\t")
     classes = read_classes(path.with_name("classes.txt"))
     paths, labels, lines = [], [], []
     with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
