@@ -66,7 +66,7 @@ def test_bases_then_file_then_command_line(write):
 
 @pytest.mark.parametrize("text", ["", " ", ",", "\t", "a: [", "*.pt", "@x", "1e-4x"])
 def test_text_of_the_command_line_that_is_no_yaml_is_itself(write, text):
-    assert load(write(""), "MODEL.NOTE", text).MODEL.NOTE == text
+    assert config.flat(load(write(""), "MODEL.NOTE", text))["MODEL.NOTE"] == text
 
 
 def test_null_on_the_command_line_is_none(write):

@@ -16,6 +16,7 @@ import torch
 
 from videonet import build, report, run
 from videonet.data.demo import write_demo
+from videonet.data.video import Video
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = """
@@ -195,6 +196,18 @@ def test_bad_videos_are_counted_in_training_and_reported_missing_in_the_test(sta
     result = json.loads((tmp_path / "bad" / "result.json").read_text())
     assert result["evaluated"] == 8 and len(result["missing"]) == 4
     assert {Path(row["path"]).stem for row in result["missing"]} == {"missing", "empty", "text", "cut"}
+
+
+def test_videos_of_which_frames_are_lost_are_scored_and_listed_in_the_result(start, finished, tmp_path, monkeypatch):
+    lost = property(lambda video: 2 if "_left" in video.name else 0)
+    monkeypatch.setattr(Video, "missing", lost)
+    weights = ["TEST.CHECKPOINT_FILE_PATH", str(finished / "checkpoints" / "last")]
+    run.run(start("lost", *weights, "TRAIN.ENABLE", False))
+    result = json.loads((tmp_path / "lost" / "result.json").read_text())
+    assert result["evaluated"] == 8 and not result["missing"]
+    assert [(Path(row["path"]).name, row["reason"]) for row in result["damaged"]] == [
+        ("val_00000_left.mp4", "2 frames repeated, the file is damaged")
+    ]
 
 
 def test_too_many_bad_videos_stop_the_run_with_the_causes(start, damaged):

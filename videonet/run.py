@@ -240,11 +240,15 @@ def test(cfg: CfgNode) -> dict:
         precision=cfg.TRAIN.PRECISION,
     )
     scored = ensemble.compute()
+    damaged = sorted({(bad.path, bad.reason) for part in distributed.gather(loader.damaged) for bad in part})
+    if damaged:
+        log.say(f"note: {len(damaged)} videos are damaged and show some frames twice, see {folder / 'result.json'}")
     (metric,) = build.build_metrics(what, data)
     facts = {
         "metric": scoring.measure(scored, [metric]),
         "evaluated": len(scored.index),
         "missing": [{"path": path, "reason": reason} for path, reason in missing_names(scored, data).items()],
+        "damaged": [{"path": path, "reason": reason} for path, reason in damaged],
         "classes": split.num_classes,
         "views": {
             "clips": cfg.TEST.NUM_ENSEMBLE_VIEWS,
