@@ -189,6 +189,24 @@ def test_a_test_says_where_the_classes_of_a_checkpoint_have_other_names() -> Non
     assert not run.class_notes(Path("best"), (), split) and not run.class_notes(Path("best"), split.classes, split)
 
 
+@pytest.mark.parametrize("suffix", [".pt", ".pth"])
+def test_a_start_says_where_the_pixels_had_another_mean(tmp_path, suffix) -> None:
+    cfg = load(tmp_path, NETWORKS["slow"])
+    state, ours = build.build_model(cfg).state_dict(), {"format": "videonet", "ema": None, "std": [0.225, 0.225, 0.225]}
+    file = tmp_path / f"weights{suffix}"
+    for mean, words in ([0.485, 0.456, 0.406], ["DATA.MEAN [0.485, 0.456, 0.406], here it is [0.45"]), ([0.45] * 3, []):
+        torch.save({**ours, "model": state, "mean": mean}, file)
+        text = run.init_from(load(tmp_path, NETWORKS["slow"], INIT_FROM=str(file)), build.build_model(cfg))
+        assert text.count("note: the weights were trained with") == len(words)
+        assert all(word in text for word in words) and "DATA.STD" not in text
+
+
+def test_a_test_of_weights_of_a_known_source_says_where_its_pixels_differ(tmp_path) -> None:
+    cfg = load(tmp_path, NETWORKS["slow"])
+    assert len(run.pixel_notes(cfg, {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.3)})) == 2
+    assert not run.pixel_notes(cfg, {"mean": (0.45, 0.4501, 0.45), "bn_eps": 1e-5}) and not run.pixel_notes(cfg, {})
+
+
 def test_inflating_nothing_is_an_error(tmp_path) -> None:
     cfg = load(tmp_path, NETWORKS["slow"], INFLATE="center")
     with pytest.raises(ValueError, match="TRAIN.INFLATE is center, but TRAIN.INIT_FROM is empty"):

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from fvcore.common.config import CfgNode
 
@@ -156,9 +157,10 @@ def init_from(cfg: CfgNode, model: Network, classes: Sequence[str] = ()) -> str:
     path, name = cfg.TRAIN.INIT_FROM, cfg.MODEL.NAME
     if not path:
         raise ValueError(f"TRAIN.INFLATE is {cfg.TRAIN.INFLATE}, but TRAIN.INIT_FROM is empty: give the image weights")
-    weights, theirs = own_weights(Path(path))
+    weights, saved = own_weights(Path(path))
     if not cfg.TRAIN.INFLATE:
-        return str(start(model, weights, name=path, classes=classes, theirs=theirs))
+        done = start(model, weights, name=path, classes=classes, theirs=saved.get("classes", ()))
+        return "\n".join([str(done), *pixel_notes(cfg, saved or done.facts)])
     variant = networks.VARIANTS[name]
     if variant.build not in (resnet3d, slowfast):
         raise ValueError(
@@ -170,12 +172,10 @@ def init_from(cfg: CfgNode, model: Network, classes: Sequence[str] = ()) -> str:
     return str(start_inflated(model, weights, image, cfg.TRAIN.INFLATE, name=path))
 
 
-def own_weights(path: Path) -> tuple[Mapping | Path, Sequence[str]]:
-    """Of a checkpoint of ours the weights to evaluate and its class names; any other file as it is, and ()."""
-    content = read_weights(path) if path.suffix in ("", ".pt") else {}
-    if not str(content.get("format", "")).startswith("videonet"):
-        return path, ()
-    return checkpoint.weights(content), content.get("classes", ())
+def own_weights(path: Path) -> tuple[Mapping, Mapping]:
+    """What a weight file holds; once more where it is a checkpoint of ours, whose other entries count too, else {}."""
+    content = read_weights(path)
+    return content, content if str(content.get("format", "")).startswith("videonet") else {}
 
 
 def evaluation(
@@ -222,12 +222,13 @@ def test(cfg: CfgNode) -> dict:
     data, what = loader.dataset, build.build_task(cfg)
     model = build.build_model(cfg, split.num_classes)
     path = test_weights(cfg)
-    weights, named = own_weights(path)
-    load_weights(model, weights, name=str(path))
+    weights, saved = own_weights(path)
+    report = load_weights(model, weights, name=str(path))
     model = place(cfg, model, device)
     log = Log(folder, tensorboard=False)
     log.say(f"test of {path} on {split.describe(cfg.MODEL.NUM_CLASSES or split.num_classes)}")
-    for note in (*ensemble_notes(cfg, data.views), *class_notes(path, named, split)):
+    named, pixels = saved.get("classes", ()), pixel_notes(cfg, saved or report.facts)
+    for note in (*ensemble_notes(cfg, data.views), *class_notes(path, named, split), *pixels):
         log.say(note)
     scoring.test(
         model,
@@ -296,6 +297,15 @@ def class_notes(path: Path, named: Sequence[str], split: Split | BoxSplit) -> li
             f"note: the class {differ[0]!r} of {path} is {differ[1]!r} in the list, so labels may have another order"
         ]
     return []
+
+
+def pixel_notes(cfg: CfgNode, facts: Mapping) -> list[str]:
+    """That weights were trained on pixels of another mean or deviation, where their source is known for it."""
+    return [
+        f"note: the weights were trained with DATA.{key} {list(facts[key.lower()])}, here it is {list(cfg.DATA[key])}"
+        for key in ("MEAN", "STD")
+        if key.lower() in facts and not np.allclose(facts[key.lower()], cfg.DATA[key], atol=5e-3)
+    ]
 
 
 def missing_names(scored: Scored, data: FixedClips) -> dict[str, str]:

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from tests.engine import runs
-from videonet.engine.checkpoint import CheckpointError, Checkpoints, link_whole, read, weights, write_whole
+from videonet.engine.checkpoint import CheckpointError, Checkpoints, link_whole, read, write_whole
 from videonet.engine.state import State, moving_average
+from videonet.models.checkpoint import state_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -81,7 +82,7 @@ def test_the_weights_to_use_are_the_moving_average_where_there_is_one(tmp_path):
         state = runs.state_of(runs.network(), ema=ema)
         runs.run(state, tmp_path / str(ema))
         model = runs.network()
-        model.load_state_dict(weights(read(tmp_path / str(ema) / "checkpoints" / "last")))
+        model.load_state_dict(state_of(read(tmp_path / str(ema) / "checkpoints" / "last")))
         expected = state.evaluated_model.state_dict()
         assert all(torch.equal(value, expected[key]) for key, value in model.state_dict().items())
 

@@ -13,11 +13,12 @@ from torch import nn
 
 from tests.engine import runs
 from videonet.engine import optim
-from videonet.engine.checkpoint import CheckpointError, Checkpoints, read, weights
+from videonet.engine.checkpoint import CheckpointError, Checkpoints, read
 from videonet.engine.loop import gradients, update
 from videonet.engine.precision import grad_scaler
 from videonet.engine.task import ActionDetection, Classification
 from videonet.engine.watch import Diverged, Watch
+from videonet.models.checkpoint import state_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -134,7 +135,7 @@ def test_what_was_evaluated_is_saved_so_that_the_best_is_exact(tmp_path):
     runs.run(state, tmp_path, evaluate=evaluate, save=0)
     best = read(tmp_path / "checkpoints" / "best")
     assert (best["step"], best["metric"]) == (10, {"top1": 80.0})
-    assert _same(weights(best), evaluated[10])
+    assert _same(state_of(best), evaluated[10])
     vals = [line for line in _lines(tmp_path) if line["split"] == "val"]
     assert vals == [{"split": "val", "step": n, "epoch": n / 4, "top1": value} for n, value in values.items()]
 

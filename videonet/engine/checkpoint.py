@@ -164,10 +164,3 @@ def read(path: Path | str) -> dict:
         keys = ", ".join(map(str, list(saved)[:5])) if isinstance(saved, dict) else type(saved).__name__
         raise CheckpointError(f"{path} is no checkpoint of a videonet run (it holds {keys}): convert it first")
     return saved
-
-
-def weights(saved: dict) -> dict[str, torch.Tensor]:
-    """The weights of a checkpoint to evaluate and use: the moving average where there is one."""
-    if saved["ema"] is None:
-        return saved["model"]
-    return {key.removeprefix("module."): value for key, value in saved["ema"].items() if key.startswith("module.")}

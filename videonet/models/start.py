@@ -25,7 +25,8 @@ class Start:
     source, file: where the weights are from. loaded: keys of the network that were filled, of which `inflated` got a
     time axis, spread by `how`. renamed: of the file's keys, how many have another name here. matched: the share that
     must be high. head: lines about the head where it starts afresh. fresh: about anything else that does. unused: the
-    file's keys without a place. note: what to know about the source.
+    file's keys without a place. note: what to know about the source. facts: see `Report`, of a network of one's own
+    kind.
     """
 
     source: str
@@ -39,6 +40,7 @@ class Start:
     fresh: Sequence[str] = ()
     unused: Sequence[str] = field(default_factory=tuple)
     note: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
         counts = [f"{len(self.loaded)} tensors loaded ({self.matched:.1%} matched)", f"{self.renamed} renamed"]
@@ -86,6 +88,7 @@ def start(
         fresh=[line for key, line in lines.items() if not key.startswith(HEAD)],
         unused=report.left_out,
         note=report.note,
+        facts=report.facts,
     )
 
 
