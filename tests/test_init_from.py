@@ -267,12 +267,14 @@ def test_a_start_is_at_epoch_0_and_a_resumed_run_does_not_read_it_again(tmp_path
     again = [*quick, "OUTPUT_DIR", str(tmp_path / "second"), "TRAIN.INIT_FROM", str(source)]
     assert run.train(build.load_config(tmp_path / "run.yaml", again))
     assert steps(tmp_path / "second") == [1, 2]  # not 3: the weights alone were taken over
-    assert f"start from {source}" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert f"start from {source}" in text and re.search(r"slow: 0\.\d+ M parameters, 0\.\d+ M of them trained\n", text)
 
     source.unlink()
     assert run.train(build.load_config(tmp_path / "run.yaml", [*again, "SOLVER.MAX_EPOCH", 2]))
     assert steps(tmp_path / "second") == [1, 2, 3, 4]
     text = capsys.readouterr().out
+    assert "at step 2" in text and "not read; changed since: SOLVER.MAX_EPOCH 1 -> 2\n" in text
     assert "resumed from" in text and f"TRAIN.INIT_FROM {source} is not read" in text and "start from" not in text
     missing = build.load_config(tmp_path / "run.yaml", [*again, "OUTPUT_DIR", str(tmp_path / "third")])
     with pytest.raises(ValueError, match="no such file"):

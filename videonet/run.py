@@ -29,11 +29,13 @@ from videonet.engine.state import State, moving_average
 from videonet.engine.watch import Watch
 from videonet.evaluation.views import Scored, Views
 from videonet.models.checkpoint import read_weights
+from videonet.models.count import count_params
 from videonet.models.network import Network
 from videonet.models.start import first_difference, start, start_inflated
 from videonet.models.video.resnet3d import image_backbone, resnet3d
 from videonet.models.video.slowfast import slowfast
 from videonet.models.weights import load_weights
+from videonet.source import read_yaml
 
 
 def run(cfg: CfgNode) -> bool:
@@ -74,13 +76,14 @@ def train(cfg: CfgNode) -> bool:
     watched = build.watched_figure(what)
     checkpoints = Checkpoints(folder / "checkpoints", keep=cfg.TRAIN.KEEP_CHECKPOINTS, watch=watched)
     log = Log(folder, tensorboard=cfg.TENSORBOARD)
-    write_text(folder / "config.yaml", config.dump(cfg))
     resumed = checkpoints.resume(state) if cfg.TRAIN.AUTO_RESUME else None
     if resumed:
         unread = f", so TRAIN.INIT_FROM {cfg.TRAIN.INIT_FROM} is not read" if cfg.TRAIN.INIT_FROM else ""
-        log.say(f"resumed from {resumed} at step {state.step}{unread}")
+        log.say(f"resumed from {resumed} at step {state.step}{unread}{changed(cfg, folder / 'config.yaml')}")
     elif cfg.TRAIN.INIT_FROM or cfg.TRAIN.INFLATE:
         log.say(init_from(cfg, model, split.classes or ()))
+    write_text(folder / "config.yaml", config.dump(cfg))
+    log.say(f"{cfg.MODEL.NAME}: {size(model)}")
     schedule = build.build_schedule(cfg, build.steps_per_epoch(cfg, len(split)))
     loader = build.build_train_loader(cfg, split, schedule)
     log.say(split.describe(classes) + f"  steps={schedule.steps} ({round(schedule.steps_per_epoch)} an epoch)")
@@ -112,6 +115,21 @@ def train(cfg: CfgNode) -> bool:
     report_skipped(loader.skipped, folder, log)
     log.close()
     return finished
+
+
+def changed(cfg: CfgNode, path: Path) -> str:
+    """Settings that differ from those in the config.yaml of a run, but the test's: `; changed since: KEY 1 -> 2`."""
+    if not path.is_file():
+        return ""
+    before, now = read_yaml(path.read_text(encoding="utf-8"), str(path)), read_yaml(config.dump(cfg), "")
+    keys = [key for key in {**before, **now} if before.get(key) != now.get(key) and not key.startswith("TEST.")]
+    return f"; changed since: {', '.join(f'{key} {before.get(key)} -> {now.get(key)}' for key in keys)}" if keys else ""
+
+
+def size(model: Network) -> str:
+    """How many values a network has, and how many of them are trained."""
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    return f"{count_params(model) / 1e6:.2f} M parameters, {trained / 1e6:.2f} M of them trained"
 
 
 def start_model(cfg: CfgNode, classes: int, device: torch.device) -> Network:

@@ -146,10 +146,20 @@ def test_a_checkpoint_of_another_run_is_refused_with_the_reason(tmp_path):
             "made with seed 3, this run has seed 9",
         ),
     ):
-        with pytest.raises(CheckpointError, match=f"cannot resume from .*last: it .*{say}") as caught:
+        with pytest.raises(CheckpointError, match=f"cannot resume from .*last: it .*{say}.*OUTPUT_DIR") as caught:
             Checkpoints(tmp_path).resume(state)
         assert "\n" not in str(caught.value)
         assert state.step == 0
+
+
+def test_the_settings_of_an_optimizer_are_those_of_the_run_that_resumes(tmp_path):
+    _saved(tmp_path, 3)
+    state = runs.state_of(runs.network())
+    for group in state.optimizer.param_groups:
+        group["weight_decay"], group["momentum"] = 0.25, 0.5
+    Checkpoints(tmp_path).resume(state)
+    assert state.step == 3
+    assert all((g["weight_decay"], g["momentum"]) == (0.25, 0.5) for g in state.optimizer.param_groups)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")

@@ -101,7 +101,8 @@ class Checkpoints:
         try:
             state.load_state_dict(saved)
         except ValueError as error:
-            raise CheckpointError(f"cannot resume from {path}: {error}") from error
+            way = "set another OUTPUT_DIR to start afresh, or TRAIN.INIT_FROM to take its weights alone"
+            raise CheckpointError(f"cannot resume from {path}: {error}; {way}") from error
         return path
 
 

@@ -97,10 +97,13 @@ class State:
             self.model.load_state_dict(saved["model"])
             if self.ema is not None:
                 self.ema.load_state_dict(saved["ema"])
+            settings = [{k: v for k, v in group.items() if k != "params"} for group in self.optimizer.param_groups]
             self.optimizer.load_state_dict(saved["optimizer"])
         except (RuntimeError, ValueError, KeyError) as error:
             lines = " ".join(line.strip() for line in str(error).splitlines())
             raise ValueError(f"it is of another model or optimizer: {lines[:300]}") from error
+        for group, own in zip(self.optimizer.param_groups, settings):
+            group.update(own)  # torch took over the settings of the checkpoint, such as a weight decay
         if saved["scaler"] and self.scaler.is_enabled():
             self.scaler.load_state_dict(saved["scaler"])
         self.step, self.metric = saved["step"], saved["metric"]
