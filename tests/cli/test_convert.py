@@ -9,8 +9,9 @@ from torchvision.models.video import r3d_18
 from tests.cli.conftest import CLASSES, save_checkpoint
 from videonet import build, networks
 from videonet.data.transforms import prepare
-from videonet.engine.checkpoint import read, weights
+from videonet.engine.checkpoint import read
 from videonet.inference import open_trained
+from videonet.models.checkpoint import state_of
 
 THEIRS = [0.43216, 0.394666, 0.37645]  # torchvision's mean
 YAML = """
@@ -55,7 +56,7 @@ def test_the_checkpoint_computes_what_the_weights_compute_and_knows_its_pixels(
         torch.testing.assert_close(trained.model(trained.prepare(pixels)), wanted, rtol=1e-4, atol=1e-5)
     saved = read(tmp_path / "new" / "r3d.pt")
     assert (saved["mean"], saved["std"], saved["step"]) == (THEIRS, std, 0)
-    assert len(weights(saved)) == len(trained.model.state_dict())
+    assert len(state_of(saved)) == len(trained.model.state_dict())
     quick = ("--views", 1, "--crops", 1, "--opts", "DATA.TEST_CROP_SIZE", 48)
     code, out, _ = videonet("predict", movie, "--checkpoint", tmp_path / "new" / "r3d.pt", *quick)
     assert code == 0 and {line[8:] for line in out.splitlines()} == set(CLASSES)
