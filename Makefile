@@ -32,3 +32,4 @@ lint: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/videonet bench data --cfg $(DEMO)
 	$(BIN)/videonet bench model --cfg $(DEMO)
+	$(BIN)/videonet bench eval --share 0.1

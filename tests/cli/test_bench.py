@@ -9,6 +9,7 @@ import yaml
 
 from tests.cli.conftest import TINY
 from videonet import build
+from videonet.cli import bench_eval
 from videonet.cli.bench_data import advice
 from videonet.cli.bench_model import peer
 from videonet.data.demo import write_demo
@@ -122,3 +123,28 @@ def test_mistakes_of_reading_are_one_line(mistake, filmed, tiny, tmp_path):
     assert "--rounds at least 1" in mistake(*filmed, "--rounds", 0)
     assert "fewer than one batch of 64" in mistake(*filmed, "TRAIN.BATCH_SIZE", 64)
     assert "train.csv" in mistake("bench", "data", "--cfg", tiny, "--opts", "DATA.PATH_TO_DATA_DIR", tmp_path / "none")
+
+
+def test_metrics_on_made_sets_give_what_other_libraries_do(videonet):
+    code, out, _ = videonet("bench", "eval", "--share", 0.002, "--json")
+    rows = {row["name"]: row for row in json.loads(out)}
+    assert code == 0 and {name: row["items"] for name, row in rows.items()} == {
+        "views, top-k": 40,
+        "mAP": 4,
+        "localisation": 93,
+        "AVA": 114,
+    }
+    for name, close in {"mAP": 1e-6, "localisation": 1e-6, "AVA": 0.01}.items():
+        peer = rows[name]["peer"]
+        if "error" not in peer:
+            assert peer["value"] == pytest.approx(peer["our_value"], abs=close) and peer["speed"] > 0
+    assert rows["views, top-k"]["seconds"] > 0 and "peer" not in rows["views, top-k"]
+    code, _, err = videonet("bench", "eval", "--share", 0)
+    assert code == 2 and "--share must be above 0" in err
+
+
+def test_a_library_that_is_not_installed_is_said(videonet, monkeypatch):
+    absent = bench_eval.Case("mAP", "rows", 10, bench_eval.make_labels, bench_eval.mean_ap, "no-such-library", len)
+    monkeypatch.setattr(bench_eval, "CASES", (absent,))
+    code, out, _ = videonet("bench", "eval")
+    assert code == 0 and "no-such-library was not measured: it is not installed" in out

@@ -1,4 +1,4 @@
-"""videonet bench: measured speed, of networks (bench_model.py) and of data loading (bench_data.py)."""
+"""videonet bench: measured speed, of networks (bench_model.py), reading (bench_data.py) and metrics (bench_eval.py)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ EXAMPLES = {
     "bench": "examples:\n  videonet bench model slowfast_8x8_r50 --batch 1\n"
     "  videonet bench model --cfg configs/Demo/SLOWFAST_DEMO.yaml --json\n"
     "  videonet bench model --cfg configs/Kinetics/SLOWFAST_8x8_R50.yaml --find-batch\n"
-    "  videonet bench data --cfg configs/Demo/SLOWFAST_DEMO.yaml --workers 0,1,2"
+    "  videonet bench data --cfg configs/Demo/SLOWFAST_DEMO.yaml --workers 0,1,2\n"
+    "  videonet bench eval --share 0.1"
 }
 # what -> (file in videonet.cli, what it does)
 KINDS = {
     "model": ("bench_model", "a network: clips a second, memory, stages, slowest layers"),
     "data": ("bench_data", "reading: videos a second by workers, stages, what training takes, other libraries"),
+    "eval": ("bench_eval", "metrics on sets as large as the public ones: seconds, memory, other libraries"),
 }
 
 
