@@ -198,8 +198,7 @@ def build_crop(cfg: CfgNode) -> Callable:
     area, aspect = cfg.DATA.TRAIN_JITTER_SCALES_RELATIVE, cfg.DATA.TRAIN_JITTER_ASPECT_RELATIVE
     if area:
         return partial(transforms.random_resized_crop, area=tuple(area), aspect=tuple(aspect or (3 / 4, 4 / 3)))
-    scales = tuple(cfg.DATA.TRAIN_JITTER_SCALES)
-    base = cfg.DATA.TRAIN_CROP_SIZE
+    scales, base = tuple(cfg.DATA.TRAIN_JITTER_SCALES), cfg.DATA.TRAIN_CROP_SIZE
     return partial(transforms.random_crop, scales=scales, inverse=cfg.DATA.INV_UNIFORM_SAMPLE, base=base)
 
 
@@ -228,11 +227,11 @@ def build_eval_loader(cfg: CfgNode, split: Split | BoxSplit, *, views: bool) -> 
     if views:
         number = {"clips": cfg.TEST.NUM_ENSEMBLE_VIEWS, "crops": cfg.TEST.NUM_SPATIAL_CROPS}
         dataset = split.test(shape, scale=cfg.DATA.TEST_SCALE, **number)
+        # images are small: several are read, and go through the network, at once
+        rows = max(1, cfg.TEST.BATCH_SIZE // dataset.views) if isinstance(dataset, ViewImages) else 1
     else:
         dataset = split.val(shape, scale=cfg.DATA.TEST_SCALE)
-    rows = max(1, cfg.TRAIN.BATCH_SIZE // distributed.world_size())
-    if views:  # images are small: several are read, and go through the network, at once
-        rows = max(1, cfg.TEST.BATCH_SIZE // dataset.views) if isinstance(dataset, ViewImages) else 1
+        rows = max(1, cfg.TRAIN.BATCH_SIZE // distributed.world_size())
     return EvalLoader(
         dataset,
         rows,
@@ -281,10 +280,9 @@ def build_metrics(what: task.Task, data: FixedClips) -> list:
 
 def build_box_ap(data: KeyframeClips) -> BoxAP:
     """The metric of the boxes of a dataset, against its annotations."""
-    boxes, notes = data.records.boxes, data.annotations
-    truth = notes.truth
+    boxes, notes, there = data.records.boxes, data.annotations, data.annotations.truth
     return BoxAP(
-        Truth(truth.frame[truth.row], truth.box[truth.row], truth.label, truth.empty),
+        Truth(there.frame[there.row], there.box[there.row], there.label, there.empty),
         boxes.frame,
         boxes.box,
         notes.classes,

@@ -104,12 +104,13 @@ def train(
             if pause:
                 clock.restart()
 
-    if stop and state.step < schedule.steps:
-        saved = ": saved; started again, the run goes on from here" if checkpoints is not None else ""
-        log.say(f"asked to stop (SIGTERM) at step {state.step} of {schedule.steps}{saved}")
-    elif state.step < schedule.steps:
+    if state.step >= schedule.steps:
+        return True
+    if not stop:
         raise ValueError(f"the batches ended after step {state.step}; the schedule has {schedule.steps} steps")
-    return state.step >= schedule.steps
+    saved = ": saved; started again, the run goes on from here" if checkpoints is not None else ""
+    log.say(f"asked to stop (SIGTERM) at step {state.step} of {schedule.steps}{saved}")
+    return False
 
 
 def gradients(
