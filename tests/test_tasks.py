@@ -255,6 +255,18 @@ def test_directions_are_learned(ssv2):
     assert {row["label_name"] for row in rows} == {t.replace("[", "").replace("]", "") for t in made_sets.TEMPLATES}
 
 
+def test_an_incomplete_set_is_tested_where_max_bad_allows_it(ssv2, tmp_path):
+    shutil.copytree(ssv2.parent / "data", tmp_path / "data")
+    for name in ("1003", "1017"):
+        (tmp_path / "data" / f"{name}.mp4").unlink()
+    place = ["DATA.PATH_TO_DATA_DIR", str(tmp_path / "data")]
+    with pytest.raises(ValueError, match=r"2 of 48 videos are not in .*: 1003, 1017; DATA.MAX_BAD 0.01 lets 0"):
+        run.test(alone(ssv2, tmp_path, *place))
+    facts = run.test(alone(ssv2, tmp_path, *place, "DATA.MAX_BAD", 0.05))
+    assert facts["evaluated"] == 46 and [Path(row["path"]).stem for row in facts["missing"]] == ["1003", "1017"]
+    assert {row["reason"] for row in facts["missing"]} == {"missing"}
+
+
 @pytest.mark.nightly
 def test_directions_are_learned_through_the_command(tmp_path):
     path = directions(tmp_path, {"train": 400, "validation": 48})

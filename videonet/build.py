@@ -132,6 +132,7 @@ def build_reading(cfg: CfgNode) -> Reading:
     return Reading(
         prefix=data.PATH_PREFIX,
         num_classes=cfg.MODEL.NUM_CLASSES,
+        may_miss=data.MAX_BAD,
         backend=data.DECODING_BACKEND,
         target_fps=data.TARGET_FPS,
         short=data.SHORT_POLICY,

@@ -61,7 +61,10 @@ KEYS: dict[str, tuple[Any, str]] = {
     "DATA.TRAIN_JITTER_ASPECT_RELATIVE": ([], "and its least and most aspect ratio"),
     "DATA.RANDOM_FLIP": (True, "mirror half of the training clips"),
     "DATA.DECODING_BACKEND": ("pyav", "pyav, torchcodec or decord"),
-    "DATA.MAX_BAD": (0.01, "share of unreadable training videos above which the run stops"),
+    "DATA.MAX_BAD": (
+        0.01,
+        "share of unreadable training videos, or of missing ones of a split, above which the run stops",
+    ),
     "DATA_LOADER.NUM_WORKERS": (2, "decoding processes per training process; 0 decodes in it"),
     "DATA_LOADER.TIMEOUT": (300.0, "seconds after which a silent worker is an error"),
     "AUG.NUM_SAMPLE": (1, "clips drawn from one decoding of a training video"),

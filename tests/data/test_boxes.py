@@ -242,13 +242,14 @@ def test_keyframes_of_videos(tmp_path, films):
 
 def test_keyframes_name_what_is_missing_and_count_what_is_dropped(tmp_path, films):
     boxes = read_box_list(write(tmp_path, "a,3,0,0,1,1,0", "x,1,0,0,1,1,0", "y,1,0,0,1,1,0", "b,9,0,0,1,1,1"))
-    with pytest.raises(ValueError, match=f"2 videos are not in {films}: x, y"):
+    with pytest.raises(ValueError, match=f"2 of 4 videos are not in {films}: x, y"):
         keyframes([boxes], videos=films)
-    items = keyframes([boxes], videos=films, drop_missing=True, duration=lambda path: 5.0)
-    assert [k.video for k in items] == ["a"]
-    assert items.summary() | {"dropped: missing video": 2, "dropped: beyond the end": 1} == items.summary()
-    with pytest.raises(ValueError, match="no box is left; dropped: {'missing video': 2, 'beyond the end': 2}"):
-        keyframes([boxes], videos=films, drop_missing=True, duration=lambda path: 1.0)
+    items = keyframes([boxes], videos=films, may_miss=0.5, duration=lambda path: 5.0)
+    assert [(k.video, k.path) for k in items][1:] == [("x", str(films / "x")), ("y", str(films / "y"))]
+    assert items.summary() | {"keyframes": 3, "dropped: beyond the end": 1} == items.summary()
+    there = read_box_list(write(tmp_path, "a,3,0,0,1,1,0", "b,9,0,0,1,1,1"))
+    with pytest.raises(ValueError, match="no box is left; dropped: {'beyond the end': 2}"):
+        keyframes([there], videos=films, duration=lambda path: 1.0)
     with pytest.raises(ValueError, match="label 1 is out of range: there are 1 classes"):
         keyframes([boxes], videos=films, num_classes=1)
     with pytest.raises(ValueError, match="second 1 is before the files begin, at second 900"):

@@ -97,14 +97,18 @@ def test_a_video_listed_twice_and_files_of_another_kind(tmp_path, videos):
 
 def test_missing_videos_are_named(tmp_path, videos):
     path = write(tmp_path, GOOD, PLAIN, PLAIN.replace("N11GT", "GONE1"))
-    with pytest.raises(ValueError, match=f"1 of 3 videos are not in {videos}: GONE1"):
-        charades.read_charades_videos(path, videos)
-    assert len(charades.read_charades_videos(path, videos, drop_missing=True)) == 2
+    for share in (0.0, 0.3):
+        with pytest.raises(
+            ValueError, match=f"1 of 3 videos are not in {videos}: GONE1; DATA.MAX_BAD {share:g} lets 0"
+        ):
+            charades.read_charades_videos(path, videos, may_miss=share)
+    found = charades.read_charades_videos(path, videos, may_miss=0.34)
+    assert len(found) == 3 and found.videos[2].path == str(videos / "GONE1.mp4")
     with pytest.raises(ValueError, match="nowhere: no such folder of videos"):
         charades.read_charades_videos(path, tmp_path / "nowhere")
     path = write(tmp_path, PLAIN.replace("N11GT", "GONE1"))
     with pytest.raises(ValueError, match="1 of 1 videos are not"):
-        charades.read_charades_videos(path, videos, drop_missing=True)
+        charades.read_charades_videos(path, videos, may_miss=1.0)
 
 
 def test_labels_of_frame_lists_are_checked(tmp_path):

@@ -101,7 +101,7 @@ def test_missing_frames_are_named(tmp_path):
 
 def test_other_labels_for_some_of_the_videos(tmp_path):
     lists = read_frame_list(write(tmp_path, *(f'{v} 0 0 {v}/1.jpg ""' for v in "ABCC")), root="r")
-    some = lists.select([2, 0], [1, 0], ["push", "pull"])
+    some = lists.select(["C", "A"], [1, 0], ["push", "pull"])
     assert [(v.path, v.label) for v in some.videos] == [("C", 1), ("A", 0)]
     assert (some.paths(0), some.paths(1), some.num_frames(0)) == (["r/C/1.jpg"] * 2, ["r/A/1.jpg"], 2)
 

@@ -56,7 +56,7 @@ def test_frame_lists_of_ssv2(ssv2, tmp_path):
     keys = ("videos", "found", "images", "images_missing")
     assert counts(found, *keys) == {"train": [4, 4, 12, 1], "val": [3, 2, 6, 0]} and found["reads"] == "frame lists"
     assert found["missing_names"] == [f"train {ssv2 / 'images' / '2' / '1.jpg'}", "val 1002"] and found["extra"] == 1
-    assert found["settings"].endswith(f"DATA.PATH_PREFIX {ssv2 / 'images'}")
+    assert found["settings"].endswith(f"DATA.PATH_PREFIX {ssv2 / 'images'} DATA.MAX_BAD 0.34")
 
 
 def test_charades(tmp_path, capsys):

@@ -6,6 +6,8 @@ import pytest
 
 from videonet.data import ssv2
 from videonet.data.annotation import AnnotationError
+from videonet.data.frame_video import FrameVideos
+from videonet.data.video import VideoError
 
 TEMPLATES = {
     "Pushing something from left to right": "1",
@@ -133,11 +135,14 @@ def test_missing_videos_and_frames_are_named(files):
     write_entries(files, [*ENTRIES, {"id": "77", "template": "Approaching something with your camera"}])
     with pytest.raises(ValueError, match=f"1 of 4 videos are not in {files / 'videos'}: 77"):
         read(files)
-    assert len(read(files, drop_missing=True)) == 3
+    assert read(files, may_miss=0.25)[3].path == str(files / "videos" / "77.webm")
     arguments = files / "train.json", files / "labels.json", files / "train.csv"
     with pytest.raises(ValueError, match=f"1 of 4 videos are not in {files / 'train.csv'}: 77"):
         ssv2.read_ssv2_frames(*arguments, num_classes=4)
-    assert len(ssv2.read_ssv2_frames(*arguments, num_classes=4, drop_missing=True)) == 3
+    lists = ssv2.read_ssv2_frames(*arguments, num_classes=4, may_miss=0.25)
+    assert [lists.num_frames(row) for row in range(4)] == [4, 3, 2, 0] and lists.paths(3) == []
+    with pytest.raises(VideoError, match=r"77: missing: .*train.csv lists no frame of it"):
+        FrameVideos(lists)(lists.videos[3])
 
 
 def test_mirroring_exchanges_left_and_right():

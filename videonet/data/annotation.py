@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -105,6 +105,15 @@ def video_files(root: str | Path) -> dict[str, str]:
                 for key in (stem, name, *(os.path.join(inside, part) for part in (stem, name) if inside != ".")):
                     found.setdefault(key, path)
     return found
+
+
+def check_present(source: str | Path, absent: Sequence[str], total: int, place: str | Path, may_miss: float) -> None:
+    """ValueError where more than a share `may_miss` of a list's videos, or all, are `absent` from a place."""
+    if absent and (len(absent) > may_miss * total or len(absent) == total):
+        raise ValueError(
+            f"{source}: {len(absent)} of {total} videos are not in {place}: {some(absent)}; DATA.MAX_BAD {may_miss:g} "
+            f"lets {int(may_miss * total)} be missing"
+        )
 
 
 def some(names: Iterable[str], limit: int = 5) -> str:

@@ -115,11 +115,12 @@ def ava_keyframes(
     frames: FrameLists | None = None,
     videos: str | Path | None = None,
     start: float = FIRST_SECOND,
+    may_miss: float = 0.0,
 ) -> Keyframes:
     """The keyframes of AVA files: training has annotated boxes, with or without predicted ones; a test predicted ones.
 
     Either `frames`, the frame lists (30 images a second from `start`), or `videos`, a folder of films (start=0) or of
-    clips cut from second 900. excluded: a file of timestamps that are left out.
+    clips cut from second 900. excluded: a file of timestamps that are left out. may_miss: see `keyframes`.
     """
     if not annotated and not predicted:
         raise ValueError("no box file is given: name annotated boxes, predicted boxes or both")
@@ -132,7 +133,8 @@ def ava_keyframes(
     if excluded is not None:
         ids = read_exclusions(excluded)
         lists = [boxes.select(~np.isin(boxes.frame, ids), "excluded") for boxes in lists]
-    return keyframes(lists, num_classes=num_classes, frames=frames, videos=videos, start=start, fps=FPS)
+    settings = {"num_classes": num_classes, "start": start, "fps": FPS, "may_miss": may_miss}
+    return keyframes(lists, frames=frames, videos=videos, **settings)
 
 
 def _annotation_columns(path: str | Path) -> tuple[str, ...]:

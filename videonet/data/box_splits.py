@@ -69,16 +69,16 @@ def ava_videos(
     folder: Path, frame_list_dir: str, split: str, reading: Reading, video_start: float
 ) -> tuple[dict[str, object], Callable]:
     """Where `ava_keyframes` finds the videos of a split, as its arguments, and what opens one."""
-    num_classes = reading.num_classes or ava_files.NUM_CLASSES
+    settings = {"num_classes": reading.num_classes or ava_files.NUM_CLASSES, "may_miss": reading.may_miss}
     frame_list = folder / frame_list_dir / ("train.csv" if split == "train" else "val.csv")
     if frame_list.is_file():
         frames = read_frame_list(frame_list, root=reading.prefix or folder / "frames")
-        return {"frames": frames, "num_classes": num_classes}, FrameVideos(frames, ava_files.FPS)
+        return {"frames": frames, **settings}, FrameVideos(frames, ava_files.FPS)
     places = {reading.prefix: video_start} if reading.prefix else {}
     places = places or {folder / "videos_15min": ava_files.FIRST_SECOND, folder / "videos": 0.0}
     for videos, start in places.items():
         if Path(videos).is_dir():
-            return {"videos": videos, "start": start, "num_classes": num_classes}, reading.video
+            return {"videos": videos, "start": start, **settings}, reading.video
     where = " or ".join(map(str, places))
     raise ValueError(f"{folder}: there is neither the frame list {frame_list} nor a folder of videos, {where}")
 
@@ -105,7 +105,7 @@ def boxes(
         train = read_box_list(folder / "train.csv")  # names are numbered in the order of the training list
         classes, num_classes = train.classes, num_classes or train.num_classes
     truth = read_box_list(folder / f"{split}.csv", classes=classes)
-    place = {"videos": reading.prefix or folder, "num_classes": num_classes}
+    place = {"videos": reading.prefix or folder, "num_classes": num_classes, "may_miss": reading.may_miss}
     if split == "train":
         return BoxSplit(keyframes([truth], **place), reading.video, target_fps=reading.target_fps)
     place["num_classes"] = num_classes or truth.num_classes

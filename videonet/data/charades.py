@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from videonet.data.annotation import Problems, open_annotation, some, video_files
+from videonet.data.annotation import Problems, check_present, open_annotation, some, video_files
 from videonet.data.frame_list import FrameLists, read_frame_list
 from videonet.data.records import Records
 from videonet.data.segments import Segments
@@ -48,26 +49,23 @@ def read_charades_videos(
     *,
     num_classes: int = NUM_CLASSES,
     classes: tuple[str, ...] | None = None,
-    drop_missing: bool = False,
+    may_miss: float = 0.0,
     problems: list[str] | None = None,
 ) -> ActionVideos:
     """The videos below `root` of an official file (Charades_v1_train.csv, Charades_v1_test.csv).
 
     Its columns `id`, `actions` (`c092 11.90 21.20;c147 0.00 12.60`) and `length` are used. Broken rows are left out and
     described in `problems`, or raise AnnotationError when no such list is given; ValueError names videos that are not
-    there, unless `drop_missing`.
+    there, if they are more than a share `may_miss`; else they stay in the list, and are missing where they are read.
     """
     rows = read_actions(path, num_classes=num_classes, problems=problems)
     files = video_files(root)
-    absent = [name for name in rows if name not in files]
-    if absent and (not drop_missing or len(absent) == len(rows)):
-        raise ValueError(f"{path}: {len(absent)} of {len(rows)} videos are not in {root}: {some(absent)}")
-    rows = {name: row for name, row in rows.items() if name in files}
     if not rows:
         raise ValueError(f"{path}: no videos; expected the columns id, actions and length, and a row a video")
+    check_present(path, [name for name in rows if name not in files], len(rows), root, may_miss)
     lines, seconds, actions = zip(*rows.values())
     segments = Segments.pack(actions, num_classes)
-    paths = [files[name] for name in rows]
+    paths = [files.get(name) or os.path.join(root, f"{name}.mp4") for name in rows]
     videos = Records.pack(paths, segments.union(), lines, source=path, classes=classes)
     return ActionVideos(videos, segments, np.array(seconds))
 

@@ -84,7 +84,8 @@ def charades(
         lists = rooted(charades_files.read_charades_frames(frames, num_classes=num_classes), reading.prefix)
         records, segments, opener = lists.videos, lists.segments, FrameVideos(lists)
     elif videos.is_file():
-        found = charades_files.read_charades_videos(videos, reading.prefix or folder, num_classes=num_classes)
+        settings = {"num_classes": num_classes, "may_miss": reading.may_miss}
+        found = charades_files.read_charades_videos(videos, reading.prefix or folder, **settings)
         records, segments, opener = found.videos, found.segments, reading.video
     else:
         raise ValueError(f"{folder}: expected the frame list {frames.name} or the official {videos.name}")
@@ -118,14 +119,14 @@ def ssv2(
     folder = Path(folder)
     part, listed = ("train", "train") if split == "train" else ("validation", "val")
     templates, labels = official_json(folder, "labels"), official_json(folder, part)
-    frames = folder / f"{listed}.csv"
+    frames, settings = folder / f"{listed}.csv", {"num_classes": reading.num_classes, "may_miss": reading.may_miss}
     if frames.is_file():
-        lists = ssv2_files.read_ssv2_frames(labels, templates, frames, num_classes=reading.num_classes)
+        lists = ssv2_files.read_ssv2_frames(labels, templates, frames, **settings)
         lists = rooted(lists, reading.prefix)
         records, opener = lists.videos, FrameVideos(lists)
     else:
         place = reading.prefix or folder
-        records = ssv2_files.read_ssv2_videos(labels, templates, place, num_classes=reading.num_classes)
+        records = ssv2_files.read_ssv2_videos(labels, templates, place, **settings)
         opener = reading.video
     mirrored = ssv2_files.mirrored_classes(records.classes)
     return Split(records, opener, reading.rules(sampling), mirrored=mirrored)
@@ -146,7 +147,7 @@ class SegmentLabels:
 
 def rooted(lists: FrameLists, prefix: str) -> FrameLists:
     """Frame lists whose images are below `prefix`; without one, beside the list or where the run starts."""
-    first = os.fsdecode(lists.listed(0)[0])
+    first = os.fsdecode(lists.listed(int(lists.counts.argmax()))[0])
     return replace(lists, root=prefix or root_of(Path(lists.videos.source), first))
 
 

@@ -55,6 +55,8 @@ class FrameLists:
 
     def listed(self, index: int) -> list[bytes]:
         """The paths of video `index` as they are listed."""
+        if not self.counts[index]:
+            return []
         block = self.blob[int(self.starts[index]) : int(self.ends[index])].numpy().tobytes()
         return zlib.decompress(block).split(b"\n")
 
@@ -63,12 +65,14 @@ class FrameLists:
         """Video name -> row."""
         return {self.videos.path(row): row for row in range(len(self))}
 
-    def select(self, rows: Sequence[int], labels: Sequence[int], classes: Sequence[str]) -> FrameLists:
-        """The given videos in that order, with labels from elsewhere."""
-        names, lines = [self.videos.path(row) for row in rows], [int(self.videos.lines[row]) for row in rows]
+    def select(self, names: Sequence[str], labels: Sequence[int], classes: Sequence[str]) -> FrameLists:
+        """The given videos in that order, with labels from elsewhere; those that are not here have no frame."""
+        rows = torch.tensor([self.rows.get(name, -1) for name in names], dtype=torch.long)
+        lines = torch.where(rows < 0, 0, self.videos.lines[rows]).tolist()
         videos = Records.pack(names, labels, lines, source=self.videos.source, classes=classes)
-        at = torch.tensor(rows, dtype=torch.long)
-        return FrameLists(videos, self.counts[at], self.blob, self.starts[at], self.ends[at], root=self.root)
+        columns = (torch.where(rows < 0, 0, column[rows]) for column in (self.counts, self.starts, self.ends))
+        counts, starts, ends = columns
+        return FrameLists(videos, counts, self.blob, starts, ends, root=self.root)
 
     def missing(self) -> list[str]:
         """The listed image files that do not exist; each folder is read once."""

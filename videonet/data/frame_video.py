@@ -11,6 +11,7 @@ from PIL import Image
 from videonet.data.decoders.error import VideoError
 from videonet.data.decoders.frames import FramesReader
 from videonet.data.frame_list import FrameLists
+from videonet.data.keyframes import Keyframe
 from videonet.data.records import Record
 from videonet.data.video import Video
 
@@ -54,11 +55,13 @@ class FrameVideo(Video):
     """A video of frame lists. Images that cannot be read are shown as their neighbours, and counted in `missing`.
 
     Raises:
-        VideoError: none of the images can be read.
+        VideoError: none of the images can be read, or none is listed.
     """
 
     def __init__(self, lists: FrameLists, row: int, fps: float = FPS) -> None:
         self.name = lists.videos.path(row)
+        if not lists.num_frames(row):
+            raise VideoError(self.name, "missing", f"{lists.videos.source} lists no frame of it")
         self._reader = ListedReader(self.name, lists.root, lists.listed(row), fps)
 
 
@@ -69,5 +72,7 @@ class FrameVideos:
     lists: FrameLists
     fps: float = FPS
 
-    def __call__(self, record: Record) -> FrameVideo:
+    def __call__(self, record: Record | Keyframe) -> FrameVideo:
+        if record.row < 0:
+            raise VideoError(record.path, "missing", f"{self.lists.videos.source} lists no frame of it")
         return FrameVideo(self.lists, record.row, self.fps)

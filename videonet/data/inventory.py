@@ -9,6 +9,7 @@ that mean nothing) and class_names. ValueError where an annotation file is not t
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -149,6 +150,9 @@ def _report(
     folder: Path, videos: str | Path, facts: dict, classes: Sequence[str], missing: list[str], broken: list[str]
 ) -> dict:
     settings = f"DATA.PATH_TO_DATA_DIR {folder}" + (f" DATA.PATH_PREFIX {videos}" if str(videos) else "")
+    absent = max(1 - facts[split]["found"] / max(facts[split]["videos"], 1) for split in SPLITS)
+    if absent:
+        settings += f" DATA.MAX_BAD {math.ceil(100 * absent) / 100:g}"  # to go on without them
     return {
         **facts,
         "missing": len(missing),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from videonet.data.annotation import some, video_files
+from videonet.data.annotation import check_present, video_files
 from videonet.data.boxes import Boxes, merge, milliseconds
 from videonet.data.frame_list import FrameLists
 
@@ -155,7 +155,7 @@ def keyframes(
     frames: FrameLists | None = None,
     start: float = 0.0,
     fps: float = 30.0,
-    drop_missing: bool = False,
+    may_miss: float = 0.0,
     duration: Callable[[str], float] | None = None,
 ) -> Keyframes:
     """Keyframes of one or several box lists; equal boxes of a moment become one box with all the labels.
@@ -163,7 +163,8 @@ def keyframes(
     Either `videos` is a folder of video files, or `frames` are frame lists of `fps` images a second. start: the second
     of the annotations at which files begin (AVA's are often cut from second 900). num_classes: by default what the
     lists have. Moments beyond the end of a frame list, or of a video where `duration` of a path is given, are dropped
-    and counted. ValueError names videos that are not there, unless `drop_missing`.
+    and counted. ValueError names videos that are not there, if they are more than a share `may_miss`; else they stay,
+    and are missing where they are read.
     """
     if (videos is None) == (frames is None):
         raise ValueError("give either the folder of the videos or frame lists")
@@ -171,20 +172,18 @@ def keyframes(
     places = video_places(boxes, videos) if frames is None else [frames.rows.get(name) for name in boxes.names()]
     names, used = boxes.names(), np.unique(boxes.video).tolist()
     absent = [names[k] for k in used if places[k] is None]
-    if absent and not drop_missing:
-        where = videos if frames is None else frames.videos.source
-        raise ValueError(f"{boxes.source}: {len(absent)} videos are not in {where}: {some(absent)}")
-    boxes = boxes.select(np.array([place is not None for place in places])[boxes.video], "missing video")
+    check_present(boxes.source, absent, len(used), videos if frames is None else frames.videos.source, may_miss)
     if frames is not None:
-        ends = [0.0 if row is None else frames.num_frames(row) / fps for row in places]
+        ends = [np.inf if row is None else frames.num_frames(row) / fps for row in places]
     else:
         ends = [duration(path) if duration and path else np.inf for path in places]
+        places = [path or os.path.join(videos, name) for path, name in zip(places, names)]
     boxes = boxes.select(boxes.time - start < np.array(ends)[boxes.video] - 1e-6, "beyond the end")
     if not len(boxes):
         raise ValueError(f"{boxes.source}: no box is left; dropped: {boxes.dropped or 'none'}")
     settings = {"num_classes": num_classes or boxes.num_classes, "start": start, "fps": fps}
     if frames is None:
-        return _sorted(boxes, paths=np.array([os.fsencode(path or "") for path in places], np.bytes_), **settings)
+        return _sorted(boxes, paths=np.array([os.fsencode(path) for path in places], np.bytes_), **settings)
     return _sorted(boxes, frames=frames, lists=np.array([-1 if r is None else r for r in places]), **settings)
 
 

@@ -26,12 +26,14 @@ class Reading:
     """What holds for a dataset of any format: where its files are, how many classes it has, how its videos are read.
 
     prefix: folder that paths start from, "" for where the format has them; num_classes: 0 for what the files say;
-    backend, target_fps: the decoder, and the rate that clips count in; short: what becomes of videos shorter than a
-    clip; spans: where test clips start (`sampling.view_starts`).
+    may_miss: the share of a list's videos that need not be there, where the format says which there are; they are
+    missing when they are read. backend, target_fps: the decoder, and the rate that clips count in; short: what becomes
+    of videos shorter than a clip; spans: where test clips start (`sampling.view_starts`).
     """
 
     prefix: str = ""
     num_classes: int = 0
+    may_miss: float = 0.0
     backend: str = "pyav"
     target_fps: float = 30.0
     short: str = "repeat_last"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from videonet.data.annotation import Problems, read_entries, read_json, some, video_files
+from videonet.data.annotation import Problems, check_present, read_entries, read_json, video_files
 from videonet.data.frame_list import FrameLists, read_frame_list
 from videonet.data.records import Records
 from videonet.suggest import suggest
@@ -70,16 +71,18 @@ def read_ssv2_videos(
     root: str | Path,
     *,
     num_classes: int = NUM_CLASSES,
-    drop_missing: bool = False,
+    may_miss: float = 0.0,
     problems: list[str] | None = None,
 ) -> Records:
-    """The videos `root`/<id>.webm of a split. ValueError names videos that are not there, unless `drop_missing`."""
+    """The videos `root`/<id>.webm of a split. ValueError names videos that are not there, if they are more than a share
+    `may_miss`; else they stay in the list, and are missing where they are read.
+    """
     classes = read_templates(templates, num_classes=num_classes)
     ids, numbers, lines = read_labels(labels, classes, problems=problems)
     files = video_files(root)
-    kept = _present(ids, files, labels, root, drop_missing)
-    paths = [files[ids[k]] for k in kept]
-    return Records.pack(paths, [numbers[k] for k in kept], [lines[k] for k in kept], source=labels, classes=classes)
+    check_present(labels, [name for name in ids if name not in files], len(ids), root, may_miss)
+    paths = [files.get(name) or os.path.join(root, f"{name}.webm") for name in ids]
+    return Records.pack(paths, numbers, lines, source=labels, classes=classes)
 
 
 def read_ssv2_frames(
@@ -89,18 +92,18 @@ def read_ssv2_frames(
     *,
     root: str | Path = "",
     num_classes: int = NUM_CLASSES,
-    drop_missing: bool = False,
+    may_miss: float = 0.0,
     problems: list[str] | None = None,
 ) -> FrameLists:
     """The videos of a split as frame lists, in the order of the labels; `root` is the folder of the frames.
 
-    ValueError names videos without frames, unless `drop_missing`; frames of videos without a label are ignored.
+    Videos without frames are handled as in `read_ssv2_videos`; frames of videos without a label are ignored.
     """
     classes = read_templates(templates, num_classes=num_classes)
     ids, numbers, _ = read_labels(labels, classes, problems=problems)
     frames = read_frame_list(frame_list, root=root, problems=problems)
-    kept = _present(ids, frames.rows, labels, frame_list, drop_missing)
-    return frames.select([frames.rows[ids[k]] for k in kept], [numbers[k] for k in kept], classes)
+    check_present(labels, [name for name in ids if name not in frames.rows], len(ids), frame_list, may_miss)
+    return frames.select(ids, numbers, classes)
 
 
 def mirrored_classes(classes: Sequence[str]) -> np.ndarray:
@@ -123,11 +126,3 @@ def _entry(entry: object, number: dict[str, int]) -> tuple[str, int]:
             f"video {entry['id']}: {template!r} is none of the {len(number)} classes{suggest(template, number)}"
         )
     return str(entry["id"]), number[template]
-
-
-def _present(ids: list[str], there: dict, labels: str | Path, place: str | Path, drop_missing: bool) -> list[int]:
-    """Which of the videos are there."""
-    absent = [name for name in ids if name not in there]
-    if absent and (not drop_missing or len(absent) == len(ids)):
-        raise ValueError(f"{labels}: {len(absent)} of {len(ids)} videos are not in {place}: {some(absent)}")
-    return [k for k, name in enumerate(ids) if name in there]
