@@ -1,6 +1,9 @@
 """Settings and fixtures of the whole suite: one thread (small nets are slower on two), optional reference data."""
 
+import os
 from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # runs that a test starts keep to it too; before torch reads it
 
 import pytest
 import torch
