@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 from fvcore.common.config import CfgNode
 
-from videonet.defaults import CALLS, COUNTS, KEYS, SHARES
+from videonet.defaults import CALLS, COLOURS, COUNTS, KEYS, SHARES
 from videonet.source import ConfigError, Source, read_overrides, read_sources, read_yaml
 from videonet.suggest import suggest
 
@@ -112,11 +112,16 @@ def check(key: str, value: Any, place: str, schemas: Mapping[str, dict], merged:
 
 
 def limit(key: str, value: Any, place: str) -> Any:
-    """The value of a key of the run, if it is no number or a number that the key can have."""
+    """The value of a key of the run, if the key can have it: a number in its range, colours that pixels can have."""
     least, most = int(key in COUNTS), 1 if key in SHARES else math.inf
     if isinstance(value, (int, float)) and not least <= value <= most:
         rule = f"from {least} to {most}" if key in SHARES else f"at least {least}"
         raise ConfigError(f"{place}: {key} is {value!r}; it must be {rule}")
+    if key in COLOURS:
+        fits = [isinstance(colour, (int, float)) and COLOURS[key] <= colour <= 1 for colour in value]
+        if fits != [True] * 3:
+            rule = f"three numbers from {COLOURS[key]:g} to 1: those of pixels in 0..1, not in 0..255"
+            raise ConfigError(f"{place}: {key} is {value}; it must be {rule}")
     return value
 
 

@@ -125,6 +125,7 @@ COUNTS = {
     *("BN.NUM_SPLITS", "TRAIN.BATCH_SIZE", "TRAIN.ACCUMULATE", "TEST.BATCH_SIZE", "TEST.NUM_ENSEMBLE_VIEWS"),
 }
 SHARES = {"AUG.COLOR_JITTER", "AUG.ERASE", "DATA.MAX_BAD", "TRAIN.EMA"}
+COLOURS = {"DATA.MEAN": 0.0, "DATA.STD": 1e-6}  # three numbers up to 1, and the least of them
 
 # Sections that are calls, each with the arguments that the code hands in: no key sets these.
 CALLS: dict[str, tuple[str, ...]] = {
