@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 from torch.func import functional_call
+from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from videonet.models.heads import Roi
@@ -56,7 +58,7 @@ def count_macs(model: nn.Module, input_size: Sequence[int]) -> Macs:
     counter = FlopCounterMode(display=False)
     model.eval()
     try:
-        with torch.no_grad(), counter:
+        with torch.no_grad(), counter, _Unnormalised():
             functional_call(model, shapes, tuple(inputs))
     finally:
         for module, training in modes.items():
@@ -66,6 +68,15 @@ def count_macs(model: nn.Module, input_size: Sequence[int]) -> Macs:
     named = {f"{type(model).__name__}.{name}": name for name in stage_names(model)}
     stages = {short(name): split(counts[path])[0] for path, name in named.items() if path in counts}
     return Macs(total, matmul, stages)
+
+
+class _Unnormalised(TorchFunctionMode):
+    """Norms, which have no multiply-adds, do nothing: on the meta device they take more time than all else."""
+
+    NORMS = (F.batch_norm, F.group_norm, F.layer_norm)
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        return args[0] if func in self.NORMS else func(*args, **(kwargs or {}))
 
 
 def split(counts: dict) -> tuple[int, int]:
